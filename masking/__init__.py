@@ -1,0 +1,40 @@
+"""Training masks: where they come from, how they are shaped and framed, how they get to latent resolution."""
+
+from .collage import Collage, CollageLayout, compose_collage
+from .framing import Box, Framed, box_of_mask, crop, crop_to_aspect, crop_to_mask, flip, letterbox, resize_mask, resize_picture
+from .latent import REDUCTIONS, ReductionReport, coverage, latent_size_of, match_masks, report_reduction, to_latent_mask
+from .preview import overlay, preview_reference, preview_tensor
+from .shape import MaskShape, shape_mask
+from .sources import MASK_SOURCES, MaskSource, as_training_mask, extract_mask
+
+__all__ = [
+    "MASK_SOURCES",
+    "REDUCTIONS",
+    "Box",
+    "Collage",
+    "CollageLayout",
+    "Framed",
+    "MaskShape",
+    "MaskSource",
+    "ReductionReport",
+    "as_training_mask",
+    "box_of_mask",
+    "compose_collage",
+    "coverage",
+    "crop",
+    "crop_to_aspect",
+    "crop_to_mask",
+    "extract_mask",
+    "flip",
+    "latent_size_of",
+    "letterbox",
+    "match_masks",
+    "overlay",
+    "preview_reference",
+    "preview_tensor",
+    "report_reduction",
+    "resize_mask",
+    "resize_picture",
+    "shape_mask",
+    "to_latent_mask",
+]
