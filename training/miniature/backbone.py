@@ -1,0 +1,95 @@
+"""The miniature as a `Backbone`: what the demo trains on, and what tests and measurements stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors import safe_open
+from torch import Tensor
+
+from ..flow import RectifiedFlow
+from .architecture import MiniatureTransformer, TransformerSize
+from .autoencoder import Autoencoder
+from .prompt import TagEncoder
+
+WEIGHTS = Path(__file__).parent / "weights.safetensors"
+TIMESTEP_SCALE = 100.0
+
+
+class MiniatureBackbone(RectifiedFlow):
+    """The pretrained miniature on one device, frozen, in float32."""
+
+    model_family = "miniature"
+    size_multiple = 16
+    sigma_shift = 1.0
+
+    def __init__(self, path: Path = WEIGHTS, device: torch.device | str = "cpu") -> None:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            kinds = {field.name: type(field.default) for field in fields(TransformerSize)}
+            self.transformer = MiniatureTransformer(TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()}))
+            self.codec = Autoencoder()
+            self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels)
+            parts = {"codec": self.codec, "transformer": self.transformer, "tags": self.tags}
+            for part, module in parts.items():
+                names = [key for key in file.keys() if key.startswith(part + ".")]
+                module.load_state_dict({name.removeprefix(part + "."): file.get_tensor(name).float() for name in names})
+                module.eval().requires_grad_(False).to(device)
+        self.device = torch.device(device)
+        self.num_blocks = self.transformer.size.num_blocks
+        self.context_dim = self.transformer.size.crossattn_emb_channels
+
+    @torch.no_grad()
+    def encode_image(self, image: Tensor) -> Tensor:
+        return self.codec.encode(image.to(self.device).permute(0, 3, 1, 2) * 2 - 1)
+
+    @torch.no_grad()
+    def encode_prompt(self, prompt: str) -> Tensor:
+        return self.tags.encode(prompt)
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Tensor:
+        """Latents [B,16,h,w] to pictures [B,H,W,3] in 0..1."""
+        return ((self.codec.decode(latent) + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1)
+
+    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
+        return self.transformer(x_t, sigma * TIMESTEP_SCALE, context, tokens)
+
+
+def to_pictures(images: Tensor) -> list[Image.Image]:
+    """[B,H,W,3] in 0..1 to 8-bit pictures."""
+    return [Image.fromarray((image * 255).round().byte().cpu().numpy()) for image in images]
+
+
+@torch.no_grad()
+def sample(
+    backbone: MiniatureBackbone,
+    prompt: str,
+    seeds: Sequence[int],
+    size: tuple[int, int],
+    tokens: Tensor | None = None,
+    steps: int = 24,
+    guidance: float = 3.0,
+) -> Tensor:
+    """Pictures [len(seeds),H,W,3] by Euler steps with classifier-free guidance against the empty prompt.
+
+    size is (width, height) in pixels. Tokens act on the prompt's rows alone; the empty prompt stays as it is.
+    """
+    width, height = size
+    shape = (backbone.transformer.size.in_channels, height // 8, width // 8)
+    noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    x = torch.stack(noises).to(backbone.device)
+    rows = len(seeds)
+    positive = backbone.encode_prompt(prompt).expand(rows, -1, -1)
+    negative = backbone.encode_prompt("").expand(rows, -1, -1)
+    sigmas = torch.linspace(1, 0, steps + 1).tolist()
+    for now, following in zip(sigmas, sigmas[1:], strict=False):
+        sigma = torch.full((rows,), now, device=backbone.device)
+        wanted = backbone.predict(x, sigma, positive, tokens)
+        unwanted = backbone.predict(x, sigma, negative)
+        x = x + (following - now) * (unwanted + guidance * (wanted - unwanted))
+    return backbone.decode(x)

@@ -1,0 +1,43 @@
+"""The miniature's text encoder: a caption is a list of tags, each with a learned embedding, padded with zero vectors.
+
+Anima's conditioning ends in zero vectors too (it is padded to 512), and context tokens take their place.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .scene import vocabulary
+
+PADDED_LENGTH = 32
+
+
+class TagEncoder(nn.Module):
+    """Tags to context [1,32,D]; a comma separates tags, a tag outside the vocabulary is skipped."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.index = {tag: number for number, tag in enumerate(vocabulary())}
+        self.embedding = nn.Embedding(len(self.index), dim)
+        self.norm = nn.RMSNorm(dim, eps=1e-6)
+
+    def tags(self, prompt: str) -> list[str]:
+        """The known tags of a prompt, in order, without repeats."""
+        words = (" ".join(word.lower().replace("_", " ").split()) for word in prompt.split(","))
+        return [word for word in dict.fromkeys(words) if word in self.index][:PADDED_LENGTH]
+
+    def unknown(self, prompt: str) -> list[str]:
+        """The tags of a prompt that the miniature does not know."""
+        words = (" ".join(word.lower().replace("_", " ").split()) for word in prompt.split(","))
+        return [word for word in dict.fromkeys(words) if word and word not in self.index]
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """Tag numbers [B,L] (-1 is padding) to [B,L,D]."""
+        known = (numbers >= 0).unsqueeze(-1)
+        return torch.where(known, self.norm(self.embedding(numbers.clamp(min=0))), 0)
+
+    def encode(self, prompt: str) -> Tensor:
+        numbers = [self.index[tag] for tag in self.tags(prompt)]
+        padded = torch.tensor([numbers + [-1] * (PADDED_LENGTH - len(numbers))], device=self.embedding.weight.device)
+        return self(padded)
