@@ -13,6 +13,7 @@ from torch.nn import functional
 from .latent import ReductionReport, report_reduction
 
 PANEL_HEIGHT = 512
+LARGEST_PANEL_WIDTH = 1024  # a panorama is shown smaller instead
 MARGIN = 12
 INK, PAPER, WARNING = (232, 232, 232), (24, 24, 24), (255, 190, 90)
 LEARNED = (255, 64, 160)
@@ -39,8 +40,8 @@ def preview_reference(image: Tensor, mask: Tensor, latent_mask: Tensor, title: s
     """
     report = report_reduction(mask, latent_mask)
     height, width = image.shape[:2]
-    scale = PANEL_HEIGHT / height
-    panel = (max(1, round(width * scale)), PANEL_HEIGHT)
+    scale = min(PANEL_HEIGHT / height, LARGEST_PANEL_WIDTH / width)
+    panel = (max(1, round(width * scale)), max(1, round(height * scale)))
 
     def scaled(weight: Tensor, mode: str) -> Tensor:
         resized = functional.interpolate(weight[None, None].float().cpu(), size=(panel[1], panel[0]), mode=mode)

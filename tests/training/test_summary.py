@@ -1,0 +1,89 @@
+"""The summary tells an artist in plain words what happened, and what to try when it went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from anima_fast_train.training import ContextInfo, Evaluation, ReferenceContext, TrainingResult, TrainingSettings, describe
+from anima_fast_train.training.summary import hints, verdict
+
+
+def result(inside: list[float], outside: float = 0.3, leak: float = 0.05, coverage: float = 0.3) -> TrainingResult:
+    """A run of 100 steps whose evaluations inside the mask were these, the first one before training."""
+    measured = {number * 10: Evaluation(value, outside, leak if number else 0.0) for number, value in enumerate(inside)}
+    info = ContextInfo(steps=100, learning_rate="0.1:50, 0.01", reference_count=1, final_loss=1.25, seed=7)
+    return TrainingResult(
+        context=ReferenceContext(torch.ones(6, 8, 192), info=info),
+        settings=TrainingSettings(steps=100, gradient_accumulation=2),
+        losses=[2 - step / 100 for step in range(100)],
+        prior_losses=[0.1] * 100,
+        learning_rates=[0.1] * 100,
+        evaluations=measured,
+        kept_step=max(measured),
+        coverage=[coverage],
+        seconds=20.0,
+    )
+
+
+def test_the_figures_are_all_there() -> None:
+    text = describe(result([2.0, 1.0, 0.8]), peak_memory_mib=512.4, notes=("a note",))
+    for line in (
+        "steps: 100 of batch 4 x 2",
+        "learning rate: 0.1:50, 0.01 (cosine)",
+        "context tokens: 8 in each of 6 blocks, 192 wide",
+        "coverage of reference 1: 30.0%",
+        "evaluation loss inside the mask: 2.0000 before, 0.8000 after (-60%)",
+        "evaluation loss outside the mask: 0.3000 before, 0.3000 after (+0%)",
+        "final loss: 1.2500 (mean of the last 20 steps)",
+        "seed: 7",
+        "time: 20.0 s, 5.00 steps a second, evaluations included",
+        "peak memory: 512 MiB",
+        "note: a note",
+    ):
+        assert line in text.splitlines()
+    assert "leak: 0.050" in text
+    assert "hint" not in text
+
+
+def test_an_outside_that_does_not_exist_is_not_measured() -> None:
+    assert "outside the mask: 0.0000 before, 0.0000 after (not measured)" in describe(result([2.0, 1.0], outside=0.0, leak=0.0))
+    assert "peak memory" not in describe(result([2.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("inside", "begins"),
+    [
+        ([2.0, 1.0, 0.9, 0.85], "learned well: the evaluation loss inside the mask fell by 57%"),
+        ([2.0, 1.95, 1.9, 1.85], "learned little"),
+        ([2.0, 1.8, 1.5, 1.2], "still improving when it ended"),
+        ([2.0, 1.0, 0.7, 0.9], "overfitting: the evaluation loss rose again from 0.700 to 0.900"),
+        ([2.0, 2.5], "diverged: the evaluation loss inside the mask ended at 2.500, above the 2.000 it began with"),
+        ([2.0, 0.9], "learned well"),
+    ],
+)
+def test_the_verdict_names_what_happened(inside: list[float], begins: str) -> None:
+    assert verdict(result(inside)).startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (result([2.0, 1.0], coverage=0.004), "selects only 0.40% of the picture"),
+        (result([2.0, 1.0], coverage=0.96), "selects 96% of the picture; is it inverted?"),
+        (result([2.0, 1.99]), "the loss did not fall; try a higher learning rate or more steps"),
+        (replace(result([2.0, 1.0]), losses=[1.0] * 90 + [3.0] * 10), "the loss rose at the end; try a lower learning rate"),
+        (result([2.0, 1.0], leak=0.6), "changes what the mask leaves out (leak 0.60); try a higher prior weight"),
+    ],
+)
+def test_what_looks_wrong_gets_one_hint(run: TrainingResult, words: str) -> None:
+    (hint,) = hints(run)
+    assert words in hint
+    assert f"hint: {hint}" in describe(run)
+
+
+def test_a_run_of_one_step_is_described() -> None:
+    short = replace(result([2.0, 1.5]), losses=[1.9])
+    assert "mean of the last 1 steps" in describe(short)

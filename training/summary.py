@@ -1,0 +1,76 @@
+"""Says in words how a training run went: what the nodes show as `info` and the command line writes as info.txt."""
+
+from __future__ import annotations
+
+from ..masking.latent import LARGEST_COVERAGE, SMALLEST_COVERAGE
+from .result import FINAL_LOSS_STEPS, TrainingResult
+
+
+def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[str, ...] = ()) -> str:
+    """Readable lines: what was trained, how the evaluation loss moved, and a hint for each thing that looks wrong."""
+    before, after, info = result.before, result.after, result.context.info
+    tokens = result.context.tokens
+    lines = [
+        f"steps: {info.steps} of batch {result.settings.batch_size}"
+        + (f" x {result.settings.gradient_accumulation}" if result.settings.gradient_accumulation > 1 else ""),
+        f"learning rate: {info.learning_rate} ({result.settings.rate_shape})",
+        f"context tokens: {tokens.shape[1]} in each of {tokens.shape[0]} blocks, {tokens.shape[2]} wide",
+        f"references: {info.reference_count}",
+    ]
+    lines += [f"coverage of reference {n}: {share:.1%}" for n, share in enumerate(result.coverage, start=1)]
+    lines += [
+        f"evaluation loss inside the mask: {before.inside:.4f} before, {after.inside:.4f} after ({_change(before.inside, after.inside)})",
+        f"evaluation loss outside the mask: {before.outside:.4f} before, {after.outside:.4f} after ({_change(before.outside, after.outside)})",
+        f"leak: {after.leak:.3f} (how far the context moves what the mask leaves out; 0 is not at all)",
+        f"final loss: {'not measured' if info.final_loss is None else f'{info.final_loss:.4f}'}"
+        f" (mean of the last {min(FINAL_LOSS_STEPS, len(result.losses))} steps)",
+        f"seed: {info.seed}",
+        f"time: {result.seconds:.1f} s, {len(result.losses) / max(result.seconds, 1e-9):.2f} steps a second, evaluations included",
+    ]
+    if peak_memory_mib:
+        lines.append(f"peak memory: {peak_memory_mib:.0f} MiB")
+    lines.append(f"verdict: {verdict(result)}")
+    lines += [f"note: {note}" for note in (*notes, *result.warnings)]
+    lines += [f"hint: {hint}" for hint in hints(result)]
+    return "\n".join(lines)
+
+
+def _change(before: float, after: float) -> str:
+    return f"{(after - before) / before:+.0%}" if before > 0 else "not measured"
+
+
+def verdict(result: TrainingResult) -> str:
+    """One line a beginner understands, with the figure behind it."""
+    before = result.before.inside
+    measured = [evaluation.inside for _, evaluation in sorted(result.evaluations.items())]
+    last, best = measured[-1], min(measured)
+    if last >= before:
+        return f"diverged: the evaluation loss inside the mask ended at {last:.3f}, above the {before:.3f} it began with"
+    fell = (before - last) / before
+    if last > best * 1.03:
+        return f"overfitting: the evaluation loss rose again from {best:.3f} to {last:.3f} while training went on"
+    recent = (measured[-2] - last) / before
+    if len(measured) > 2 and recent > 0.05:
+        return f"still improving when it ended: the last {1 / (len(measured) - 1):.0%} of the run brought {recent:.0%}; more steps would help"
+    if fell < 0.2:
+        return f"learned little: the evaluation loss inside the mask fell by {fell:.0%}"
+    return f"learned well: the evaluation loss inside the mask fell by {fell:.0%}"
+
+
+def hints(result: TrainingResult) -> list[str]:
+    """What an artist should look at, one sentence each."""
+    found = []
+    for number, share in enumerate(result.coverage, start=1):
+        if share < SMALLEST_COVERAGE:
+            found.append(f"the mask of reference {number} selects only {share:.2%} of the picture; crop to it or paint more")
+        elif share > LARGEST_COVERAGE:
+            found.append(f"the mask of reference {number} selects {share:.0%} of the picture; is it inverted?")
+    before, after = result.before, result.after
+    if after.inside > 0.97 * before.inside:
+        found.append("the loss did not fall; try a higher learning rate or more steps")
+    tail, earlier = result.losses[-len(result.losses) // 10 :], result.losses[: len(result.losses) // 2]
+    if earlier and sum(tail) / len(tail) > sum(earlier) / len(earlier):
+        found.append("the loss rose at the end; try a lower learning rate")
+    if before.outside > 0 and after.leak > 0.25:
+        found.append(f"the context changes what the mask leaves out (leak {after.leak:.2f}); try a higher prior weight")
+    return found
