@@ -1,0 +1,141 @@
+"""The command `anima-fast-train`: the demo, training on the user's files, and the measurements of the README."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from ..context import ReferenceContext, write_atomically
+from ..miniature import scene
+from ..miniature.backbone import WEIGHTS
+from ..reference_folder import ReferenceFile
+from ..reference_list import ReferenceList
+from ..settings import TrainingSettings
+from . import bench, compare, crop_comparison, outputs
+from .option_groups import read_framing
+from .picture_commands import collage, preview_mask
+from .train_command import DEFAULTS, Output, Seed, train, train_and_write
+
+DEMO = Path(__file__).parent / "demo"
+
+app = typer.Typer(
+    help="Train masked context tokens: one picture, one mask, no dataset. Runs on a bundled miniature of Anima.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def demo(output: Output = Path("output/demo"), seed: Seed = DEFAULTS.seed) -> None:
+    """Train on the bundled reference, a character that the miniature has never seen, and show what it learned."""
+    prompt = (DEMO / "prompt.txt").read_text().strip()
+    reference = ReferenceFile(DEMO / "reference.png", DEMO / "mask.png", caption=prompt)
+    train_and_write(ReferenceList((reference,)), TrainingSettings(seed=seed), read_framing(), output)
+
+
+app.command()(train)
+app.command()(preview_mask)
+app.command()(collage)
+
+
+def require_positive(**numbers: int) -> None:
+    """Raises ValueError that names the first number below 1."""
+    for name, value in numbers.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}, expected 1 or more")
+
+
+@app.command()
+def inspect(context: Annotated[Path, typer.Argument(help="A context.safetensors.")]) -> None:
+    """Print what a context holds."""
+    loaded = ReferenceContext.load(context)
+    typer.echo(f"tokens: {list(loaded.tokens.shape)} (blocks, tokens, context_dim)")
+    if loaded.negative_tokens is not None:
+        typer.echo(f"negative_tokens: {list(loaded.negative_tokens.shape)}")
+    for name, value in vars(loaded.info).items():
+        typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def sample_reference(seed: Seed = 0, output: Output = Path("output/reference")) -> None:
+    """Draw a new character, with colours and an accessory that the miniature has never seen, to try things out."""
+    folder = outputs.require_writable(output)
+    drawn = scene.draw_reference(seed)
+    write_atomically(folder / "reference.png", outputs.png(drawn.picture))
+    write_atomically(folder / "mask.png", outputs.png(drawn.mask))
+    write_atomically(folder / "prompt.txt", (drawn.prompt + "\n").encode())
+    typer.echo(f"{folder}: reference.png, mask.png, prompt.txt ({drawn.prompt})")
+
+
+@app.command()
+def pretrain(
+    output: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
+    steps: Annotated[int | None, typer.Option(help="Steps of the transformer; the default is what the bundled weights had.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Rebuild the miniature's weights from a seed: draw its pictures, train its codec and its transformer."""
+    from ..miniature.pretrain import PretrainingSettings, pretrain
+
+    require_positive(steps=1 if steps is None else steps)
+    chosen = PretrainingSettings(seed=seed) if steps is None else PretrainingSettings(seed=seed, steps=steps)
+    outputs.require_writable(output.parent)
+    with tqdm(unit="step") as bar:
+
+        def show(stage: str, step: int, total: int, loss: float) -> None:
+            bar.set_description(stage)
+            bar.total, bar.n = total, step
+            bar.set_postfix(loss=f"{loss:.4f}")
+
+        pretrain(output, chosen, show)
+
+
+@app.command("compare")
+def compare_command(
+    seeds: Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")] = 10,
+    output: Output = Path("output/compare"),
+) -> None:
+    """Train every variant of the README's table on the same references and print the medians."""
+    require_positive(seeds=seeds)
+    folder = outputs.require_writable(output)
+    rows = compare.measure(seeds, lambda text: tqdm.write(text, file=sys.stderr))
+    write_atomically(folder / "compare.json", (json.dumps(rows, indent=2) + "\n").encode())
+    typer.echo(compare.table(rows))
+
+
+@app.command("compare-crop")
+def compare_crop_command(
+    references: Annotated[int, typer.Option(help="How many pictures, drawn with seeds 300, 301 and so on.")] = 5,
+    steps: Annotated[int, typer.Option(help="Steps of the cropped training, whose time the others get too.")] = DEFAULTS.steps,
+    output: Output = Path("output/compare-crop"),
+) -> None:
+    """Measure what cropping to a small subject brings: tokens a step, and the loss after the same time."""
+    folder = outputs.require_writable(output)
+    rows = crop_comparison.measure(references, steps, lambda text: tqdm.write(text, file=sys.stderr))
+    write_atomically(folder / "compare-crop.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
+    typer.echo(crop_comparison.report(rows))
+
+
+@app.command("bench")
+def bench_command(
+    steps: Annotated[int, typer.Option(help="Steps in each measurement.")] = 60,
+    rounds: Annotated[int, typer.Option(help="Measurements of each, in turn.")] = 5,
+) -> None:
+    """Measure the trainer's overhead over a bare loop of forward, backward and optimiser step, side by side."""
+    require_positive(steps=steps, rounds=rounds)
+    typer.echo(bench.overhead(steps, rounds))
+
+
+def main() -> None:
+    """Bad input ends with one sentence and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except (ValueError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(2) from error
