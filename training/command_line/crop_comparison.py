@@ -36,8 +36,8 @@ COVERAGE = 0.06
 MARGIN = 0.1
 WIDER_MARGIN = 0.5
 TRAINING_SIZE = 512
-GRID_ENTRIES = 32
-PILOT_STEPS = 24
+GRID_ENTRIES = 16
+PILOTS = (4, 12)  # steps of the two short runs that tell what a step costs
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,9 @@ def timed(backbone: MiniatureBackbone, references: list[EncodedReference], setti
 
 def steps_within(seconds: float, backbone: MiniatureBackbone, references: list[EncodedReference], settings: TrainingSettings) -> int:
     """Steps that take about so long, everything before the first step included; from two short runs of different length."""
-    lengths = (PILOT_STEPS, 3 * PILOT_STEPS)
-    first, second = (timed(backbone, references, replace(settings, steps=length))[0] for length in lengths)
-    a_step = max((second - first) / (lengths[1] - lengths[0]), 1e-4)
-    return max(1, lengths[1] + round((seconds - second) / a_step))
+    first, second = (timed(backbone, references, replace(settings, steps=length))[0] for length in PILOTS)
+    a_step = max((second - first) / (PILOTS[1] - PILOTS[0]), 1e-4)
+    return max(1, PILOTS[1] + round((seconds - second) / a_step))
 
 
 def report(rows: list[Row]) -> str:

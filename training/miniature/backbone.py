@@ -73,7 +73,7 @@ def sample(
     size: tuple[int, int],
     tokens: Tensor | None = None,
     steps: int = 24,
-    guidance: float = 3.0,
+    guidance: float = 1.5,
 ) -> Tensor:
     """Pictures [len(seeds),H,W,3] by Euler steps with classifier-free guidance against the empty prompt.
 
