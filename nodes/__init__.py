@@ -1,0 +1,37 @@
+"""The nodes, and the extension that hands them to ComfyUI."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .add_reference_node import AddReference
+from .collage_node import ReferenceCollage
+from .context_files import LoadContext, SaveContext, register_folder
+from .load_folder_node import LoadReferenceFolder
+from .mask_source_node import MaskSourceNode
+from .options_node import TrainingOptionsNode
+from .patch_model_node import PatchModel
+from .preview_mask_node import PreviewTrainingMask
+from .shape_mask_node import ShapeTrainingMask
+from .train_nodes import MaskTrainContextTokens, TrainContextTokens
+
+
+class AnimaFastTrainExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        register_folder()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [
+            MaskTrainContextTokens,
+            TrainContextTokens,
+            PatchModel,
+            TrainingOptionsNode,
+            PreviewTrainingMask,
+            MaskSourceNode,
+            ShapeTrainingMask,
+            AddReference,
+            LoadReferenceFolder,
+            ReferenceCollage,
+            SaveContext,
+            LoadContext,
+        ]

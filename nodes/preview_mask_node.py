@@ -1,0 +1,79 @@
+"""The node that shows what training will see, before a minute is spent on it."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+from torch.nn import functional
+
+from ..masking.preview import preview_reference, preview_tensor
+from ..training.reference import prepare_reference
+from ..training.reference_list import ReferenceList
+from .socket_types import CATEGORY, Options, References
+from .train_nodes import DEFAULT_SIZE, joined, masked_references
+from .training_options import TrainingOptions
+
+LATENT_PIXELS = 8
+
+
+class PreviewTrainingMask(io.ComfyNode):
+    """Frames the references and reduces their masks exactly as training does."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AnimaFastTrainPreviewMask",
+            display_name="AnimaFastTrain - Preview Training Mask",
+            category=CATEGORY,
+            description="Shows which part of the picture training will learn, at the resolution in which it learns, with the coverage below.",
+            search_aliases=["mask preview", "latent mask", "check mask", "coverage", "mask overlay"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input(
+                    "reference_image", optional=True, tooltip="The picture or pictures that go into MaskTrain Context Tokens."
+                ),
+                io.Mask.Input("training_mask", optional=True, tooltip="The mask or masks that go with them: white is learned."),
+                io.Int.Input(
+                    "training_image_size",
+                    default=DEFAULT_SIZE,
+                    min=64,
+                    max=2048,
+                    step=16,
+                    tooltip="The same number as in the training node: the latent mask has an eighth of it.",
+                ),
+                Options.Input("options", optional=True, tooltip="The same options as in the training node; cropping and inverting act here too."),
+                References.Input("references", optional=True, tooltip="The same references as in the training node, shown below reference_image."),
+            ],
+            outputs=[
+                io.Image.Output("image", tooltip="Picture, mask as drawn, and latent mask side by side, a row for each reference."),
+                io.Mask.Output("latent_mask", tooltip="The mask as the loss weighs it, one pixel a latent cell."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        training_image_size: int,
+        reference_image: Tensor | None = None,
+        training_mask: Tensor | None = None,
+        options: TrainingOptions | None = None,
+        references: ReferenceList | None = None,
+    ) -> io.NodeOutput:
+        options = options or TrainingOptions()
+        sheets, latent_masks = [], []
+        for reference in joined(masked_references(reference_image, training_mask, options), references):
+            prepared = prepare_reference(reference, options.framing_at(training_image_size))
+            height, width = prepared.image.shape[:2]
+            latent_mask = prepared.latent_mask((height // LATENT_PIXELS, width // LATENT_PIXELS), options.mask_reduction)
+            assert prepared.mask is not None
+            sheets.append(preview_reference(prepared.image, prepared.mask, latent_mask, prepared.name))
+            latent_masks.append(latent_mask)
+        image = preview_tensor(sheets)
+        return io.NodeOutput(image, stacked(latent_masks), ui=ui.PreviewImage(image, cls=cls))
+
+
+def stacked(latent_masks: list[Tensor]) -> Tensor:
+    """[1,1,h,w] each -> MASK [B,h,w]; cropped references differ in size and are brought to that of the first."""
+    size = latent_masks[0].shape[-2:]
+    return torch.cat([functional.interpolate(mask, size=size, mode="nearest-exact")[:, 0] for mask in latent_masks])

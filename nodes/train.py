@@ -1,0 +1,66 @@
+"""One training run inside ComfyUI, from references to what the node hands on."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import comfy.model_management as management
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io, ui
+
+from ..training.encode import EncodedReference, encode_references
+from ..training.memory import peak_memory
+from ..training.reference import Framing, Reference
+from ..training.result import TrainingResult
+from ..training.settings import TrainingSettings
+from ..training.summary import describe
+from ..training.trainer import train_context_tokens
+from ..training.variants import Augmentation
+from .backbone import AnimaBackbone, anima_backbone
+from .live_progress import LiveProgress
+from .training_options import TrainingOptions
+
+OUT_OF_MEMORY_NOTE = "the GPU ran out of memory in the first step, so each block was computed twice (checkpointing on)"
+
+
+def train_on_references(
+    model: ModelPatcher,
+    clip: Any,
+    vae: Any,
+    references: Iterable[Reference],
+    framing: Framing,
+    settings: TrainingSettings,
+    options: TrainingOptions,
+    augmentation: Augmentation = Augmentation(),
+) -> io.NodeOutput:
+    """context, info and loss_map, with info shown on the node. Raises ValueError in one sentence for what cannot be trained on."""
+    with (
+        anima_backbone(model, clip, vae, options.checkpointing, options.precision) as backbone,
+        peak_memory(model.load_device) as peak,
+    ):
+        prompts = torch.Generator().manual_seed(settings.seed)
+        encoded = encode_references(backbone, references, framing, options.mask_reduction, augmentation, prompts)
+        result, notes = train_within_memory(backbone, encoded, settings)
+    info = describe(result, peak.mib, notes)
+    return io.NodeOutput(result.context, info, {"loss": result.losses}, ui=ui.PreviewText(info))
+
+
+def train_within_memory(
+    backbone: AnimaBackbone, references: Sequence[EncodedReference], settings: TrainingSettings
+) -> tuple[TrainingResult, tuple[str, ...]]:
+    """The result, and notes for the user. With `auto` checkpointing, a first step that does not fit is tried once more with it."""
+    progress = LiveProgress(backbone)
+    try:
+        return train_context_tokens(backbone, references, settings, progress), ()
+    except Exception as error:
+        can_save_memory = backbone.checkpointing == "auto" and not backbone.recomputes
+        if progress.steps_done > 0 or not can_save_memory or not management.is_oom(error):
+            raise
+    # Out here the exception is gone, and with it the tensors that its traceback held.
+    gc.collect()
+    management.soft_empty_cache()
+    backbone.recompute()
+    return train_context_tokens(backbone, references, settings, LiveProgress(backbone)), (OUT_OF_MEMORY_NOTE,)
