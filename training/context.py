@@ -1,6 +1,6 @@
 """The trained context, and the file that carries it from training to sampling.
 
-The file is safetensors, never pickle: tensors `tokens` and, where trained, `negative_tokens`, and metadata strings that say
+The file is safetensors, never pickle: tensors `tokens` and, where trained, those of `TENSORS`, and metadata strings that say
 what they were trained with. Fields that this version does not know are ignored and fields that are missing take
 their defaults, so a file of another minor version loads; another major version is refused.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import struct
 from collections.abc import Callable
@@ -20,6 +21,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
+
+from .token_parameters import TrainedTokens
 
 PACK_VERSION = "0.1.0"
 FORMAT = "anima_fast_train.context"
@@ -94,6 +97,20 @@ class ReferenceContext:
     @property
     def context_dim(self) -> int:
         return self.tokens.shape[2]
+
+    def tokens_at(self, sigma: float) -> Tensor:
+        """The tokens [blocks,K,D] at one noise level, their offset included."""
+        return _at(self.tokens, self.time_offsets, sigma)
+
+    def negative_tokens_at(self, sigma: float) -> Tensor | None:
+        """The same for the negative prompt; None where it has no tokens of its own."""
+        return None if self.negative_tokens is None else _at(self.negative_tokens, self.negative_time_offsets, sigma)
+
+    @property
+    def time_ranges(self) -> int:
+        """How many equal ranges of sigma have tokens of their own; 1 where all share one set."""
+        offsets = [part for part in (self.time_offsets, self.negative_time_offsets) if part is not None]
+        return math.lcm(*(part.shape[1] for part in offsets))
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by the names they have in the file."""
@@ -180,8 +197,8 @@ def _from_file(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Referenc
     """The context that a file's tensors and metadata make, if they agree."""
     if "tokens" not in tensors:
         raise ValueError(f"it holds {sorted(tensors)}, expected tokens")
-    negative_tokens = tensors["negative_tokens"].float() if "negative_tokens" in tensors else None
-    context = ReferenceContext(tensors["tokens"].float(), negative_tokens, _info_from_metadata(metadata))
+    known = {name: tensors[name].float() for name in TENSORS if name in tensors}
+    context = ReferenceContext(**known, info=_info_from_metadata(metadata))
     _require_finite(context.tensors())
     for name, actual in (("block_count", context.num_blocks), ("context_dim", context.context_dim)):
         if metadata.get(name, str(actual)) != str(actual):
@@ -208,6 +225,12 @@ def _read_header(length_bytes: bytes, read: Callable[[int], bytes], file_size: i
     if file_size < expected:
         raise ValueError(f"is cut short: it has {file_size} of {expected} bytes")
     return header
+
+
+def _at(tokens: Tensor, offsets: Tensor | None, sigma: float) -> Tensor:
+    if offsets is None:
+        return tokens
+    return TrainedTokens(tokens, offsets).at(torch.tensor([sigma]))[0]
 
 
 def _require_finite(tensors: dict[str, Tensor]) -> None:

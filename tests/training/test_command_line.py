@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -16,14 +17,15 @@ import torch
 from PIL import Image
 
 from anima_fast_train.training import ReferenceContext
-from anima_fast_train.training.command_line import main
+from anima_fast_train.training.command_line import before_after, main
 from anima_fast_train.training.command_line.before_after import PROMPTS, other_prompts
 from anima_fast_train.training.command_line.plots import smoothed
-from anima_fast_train.training.miniature.backbone import WEIGHTS
+from anima_fast_train.training.command_line.watching import EVENTS
+from anima_fast_train.training.miniature.backbone import WEIGHTS, sample
 from anima_fast_train.training.miniature.scene import draw_reference
 
 # In the order in which they are written.
-RESULTS = ("context.safetensors", "report.json", "info.txt", "loss.png", "mask.png", "before_after.png")
+RESULTS = ("context.safetensors", "report.json", "info.txt", "history.csv", "loss.png", "mask.png", "before_after.png")
 QUICK = ("--size", "48", "--steps", "2", "--tokens", "3", "--batch-size", "2")
 
 
@@ -39,7 +41,8 @@ Command = Callable[..., Outcome]
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs `anima-fast-train` with these arguments in this process."""
+    """Runs `anima-fast-train` with these arguments in this process, its samples drawn in fewer steps."""
+    monkeypatch.setattr(before_after, "sample", functools.partial(sample, steps=2))
 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["anima-fast-train", *map(str, arguments)])
@@ -92,7 +95,7 @@ def complete(path: Path) -> bool:
 
 def check_results(folder: Path) -> dict[str, object]:
     """All files of a run are there, nothing else is, and the report holds what it must. Returns the report."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted(RESULTS)
+    assert sorted(path.name for path in folder.iterdir() if path.name != EVENTS) == sorted(RESULTS)
     assert all(complete(folder / name) for name in RESULTS)
     report = json.loads((folder / "report.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in report.json"))
     required = {"seconds", "steps", "steps_per_second", "seed", "device", "coverage", "tokens", "final_loss", "peak_memory_mib", "evaluation_loss"}
@@ -256,9 +259,10 @@ def test_a_file_that_is_no_context_is_refused(command: Command, files: Path, nam
 
 def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None:
     # Each fork of one process trains and is killed by SIGKILL just before its n-th file would be complete; 0: in the first step.
+    killed = (0, 1, 2, len(RESULTS))
     code = f"""if True:
-        import os, signal, sys
-        from anima_fast_train.training.command_line import main
+        import functools, os, signal, sys
+        from anima_fast_train.training.command_line import before_after, main
         from anima_fast_train.training.trainer import ContextTrainer
 
         def die(*_):
@@ -270,7 +274,8 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
             if left == 0:
                 die()
 
-        for left in range({len(RESULTS) + 1}):
+        before_after.sample = functools.partial(before_after.sample, steps=1)
+        for left in {killed}:
             child = os.fork()
             if child == 0:
                 if left == 0:
@@ -283,7 +288,7 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
     reference = ["--image", str(files / "picture.png"), "--mask", str(files / "mask.png"), "--size", "32", "--steps", "1", "--batch-size", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
     subprocess.run([sys.executable, "-c", code, *reference], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    for number in range(len(RESULTS) + 1):
+    for number in killed:
         kept = [path for path in (tmp_path / str(number)).iterdir() if not path.name.startswith(".")]
         assert {path.name for path in kept} == set(RESULTS[: max(0, number - 1)])
         assert all(complete(path) for path in kept)

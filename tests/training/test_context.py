@@ -253,3 +253,34 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_file_whole(sav
     process = subprocess.run([sys.executable, "-c", script, str(saved)], check=False)
     assert process.returncode == -signal.SIGXFSZ
     assert torch.equal(ReferenceContext.load(saved).tokens, context().tokens)
+
+
+def with_time_offsets() -> ReferenceContext:
+    plain, generator = context(negative=1), torch.Generator().manual_seed(1)
+    offsets, negative_offsets = torch.randn(3, 4, 2, 4, generator=generator), torch.randn(3, 2, 1, 4, generator=generator)
+    return dataclasses.replace(plain, time_offsets=offsets, negative_time_offsets=negative_offsets)
+
+
+@pytest.mark.parametrize(("sigma", "number"), [(0.0, 0), (0.24, 0), (0.25, 1), (0.6, 2), (0.99, 3), (1.0, 3)])
+def test_tokens_take_the_offset_of_the_range_that_sigma_lies_in(sigma: float, number: int) -> None:
+    timed = with_time_offsets()
+    assert timed.time_offsets is not None
+    assert torch.equal(timed.tokens_at(sigma), timed.tokens + timed.time_offsets[:, number])
+    assert timed.negative_tokens is not None and timed.negative_time_offsets is not None
+    assert torch.equal(timed.negative_tokens_at(sigma), timed.negative_tokens + timed.negative_time_offsets[:, number // 2])
+    assert timed.time_ranges == 4
+
+
+def test_tokens_without_offsets_are_the_same_at_every_sigma() -> None:
+    plain = context()
+    assert plain.tokens_at(0.1) is plain.tokens
+    assert plain.negative_tokens_at(0.1) is None
+    assert plain.time_ranges == 1
+
+
+def test_time_offsets_come_back_from_the_file(tmp_path: Path) -> None:
+    timed = with_time_offsets()
+    timed.save(tmp_path / "timed.safetensors")
+    loaded = ReferenceContext.load(tmp_path / "timed.safetensors")
+    assert loaded.tensors().keys() == timed.tensors().keys()
+    assert all(torch.equal(loaded.tensors()[name], tensor) for name, tensor in timed.tensors().items())

@@ -73,7 +73,7 @@ def test_pictures_survive_the_codec(miniature: MiniatureBackbone) -> None:
         latent = miniature.encode_image(image)
         assert latent.shape == (1, 16, 16, 16)
         error = (miniature.decode(latent) - image).square().mean()
-        assert 10 * torch.log10(1 / error) > 24
+        assert 10 * torch.log10(1 / error) > 22
         assert latent.std() == pytest.approx(1, abs=0.5)
 
 
@@ -181,7 +181,7 @@ def test_samples_follow_their_seeds(miniature: MiniatureBackbone) -> None:
 
 def test_training_learns_a_reference_it_has_never_seen(miniature: MiniatureBackbone) -> None:
     """Learned: fails on random weights."""
-    result = train_context_tokens(miniature, drawn_reference(miniature, 41), TrainingSettings(steps=120, evaluations=1))
+    result = train_context_tokens(miniature, drawn_reference(miniature, 41), TrainingSettings(steps=60, evaluations=1))
     assert result.after.inside < 0.6 * result.before.inside
     assert result.after.outside < 1.05 * result.before.outside
     assert result.after.leak < 0.2

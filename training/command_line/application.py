@@ -17,10 +17,11 @@ from ..miniature.backbone import WEIGHTS
 from ..reference_folder import ReferenceFile
 from ..reference_list import ReferenceList
 from ..settings import TrainingSettings
-from . import bench, compare, crop_comparison, outputs
+from . import bench, compare, compare_steps, crop_comparison, outputs
 from .option_groups import read_framing
 from .picture_commands import collage, preview_mask
-from .train_command import DEFAULTS, Output, Seed, train, train_and_write
+from .settings_options import DEFAULTS, Seed
+from .train_command import Output, train, train_and_write
 
 DEMO = Path(__file__).parent / "demo"
 
@@ -109,6 +110,19 @@ def compare_command(
     typer.echo(compare.table(rows))
 
 
+@app.command("compare-steps")
+def compare_steps_command(
+    seeds: Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")] = 10,
+    output: Output = Path("output/compare-steps"),
+) -> None:
+    """Count the steps that each technique needs to reach what plain settings reach in a whole run."""
+    require_positive(seeds=seeds)
+    folder = outputs.require_writable(output)
+    rows = compare_steps.measure(seeds, lambda text: tqdm.write(text, file=sys.stderr))
+    write_atomically(folder / "compare-steps.json", (json.dumps(rows, indent=2) + "\n").encode())
+    typer.echo(compare_steps.table(rows))
+
+
 @app.command("compare-crop")
 def compare_crop_command(
     references: Annotated[int, typer.Option(help="How many pictures, drawn with seeds 300, 301 and so on.")] = 5,
@@ -116,6 +130,7 @@ def compare_crop_command(
     output: Output = Path("output/compare-crop"),
 ) -> None:
     """Measure what cropping to a small subject brings: tokens a step, and the loss after the same time."""
+    require_positive(references=references, steps=steps)
     folder = outputs.require_writable(output)
     rows = crop_comparison.measure(references, steps, lambda text: tqdm.write(text, file=sys.stderr))
     write_atomically(folder / "compare-crop.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())

@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..context import ReferenceContext
 from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
 
 CELL, GAP, LEFT, LINE = 192, 8, 16, 24
@@ -36,16 +37,15 @@ def other_prompts(training_prompt: str) -> list[str]:
 
 @torch.no_grad()
 def before_after(
-    backbone: MiniatureBackbone, tokens: Tensor, image: Tensor, marked: Tensor, training_prompt: str, size: tuple[int, int]
+    backbone: MiniatureBackbone, context: ReferenceContext, image: Tensor, marked: Tensor, training_prompt: str, size: tuple[int, int]
 ) -> Image.Image:
     """image: the reference at training size [h,w,3]; marked: the same with its mask laid over it; size (width, height)."""
-    tokens = tokens.to(backbone.device)
     latent = backbone.encode_image(image[None])
     shown = torch.cat([image[None], backbone.decode(latent).cpu(), marked[None]])
     rows = [_Row("reference | through the codec | what is learned", to_pictures(shown))]
     for prompt in other_prompts(training_prompt):
         rows.append(_Row(f"without context: {prompt}", to_pictures(sample(backbone, prompt, SEEDS, size))))
-        rows.append(_Row(f"with context, same seeds: {prompt}", to_pictures(sample(backbone, prompt, SEEDS, size, tokens))))
+        rows.append(_Row(f"with context, same seeds: {prompt}", to_pictures(sample(backbone, prompt, SEEDS, size, context=context))))
     return _sheet(rows)
 
 

@@ -17,7 +17,7 @@ from ..settings import TrainingSettings
 from ..trainer import train_context_tokens
 
 FIRST_SEED = 100
-PLAIN = TrainingSettings(steps=200, num_tokens=4, learning_rate="0.02", rate_shape="constant", prior_weight=0.0)
+PLAIN = TrainingSettings(steps=200, num_tokens=4, learning_rate="0.02", rate_shape="constant", prior_weight=0.0, balance_prior=False)
 VARIANTS: dict[str, TrainingSettings] = {
     "masked loss alone": PLAIN,
     "no mask at all": replace(PLAIN, unmasked_weight=1.0),

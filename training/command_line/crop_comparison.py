@@ -12,7 +12,8 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import numpy
@@ -116,9 +117,21 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
 
 
 def timed(backbone: MiniatureBackbone, references: list[EncodedReference], settings: TrainingSettings) -> tuple[float, TrainedTokens]:
-    started = time.perf_counter()
-    result = train_context_tokens(backbone, references, settings)
-    return time.perf_counter() - started, TrainedTokens(result.context.tokens)
+    """Seconds on one processor, which are those of the clock on the wall unless other programs want it too, and the tokens."""
+    with one_thread():
+        started = time.process_time()
+        result = train_context_tokens(backbone, references, settings)
+        return time.process_time() - started, TrainedTokens(result.context.tokens)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def steps_within(seconds: float, backbone: MiniatureBackbone, references: list[EncodedReference], settings: TrainingSettings) -> int:

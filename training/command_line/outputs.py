@@ -15,6 +15,7 @@ from torch import Tensor
 from ...masking import overlay, preview_reference
 from ..context import write_atomically
 from ..encode import EncodedReference
+from ..history_file import history_csv
 from ..miniature.backbone import MiniatureBackbone
 from ..reference import Framing, Reference, prepare_reference
 from ..result import TrainingResult
@@ -82,12 +83,13 @@ def write_results(
     figures = json.dumps(report(result, backbone.device, peak_memory_mib), indent=2) + "\n"
     write_atomically(folder / "report.json", figures.encode())
     write_atomically(folder / "info.txt", (describe(result, peak_memory_mib, notes) + "\n").encode())
+    write_atomically(folder / "history.csv", history_csv(result))
     write_atomically(folder / "loss.png", loss_plot(result))
     prepared = prepare_reference(next(iter(references)), framing)
     write_atomically(folder / "mask.png", png(mask_sheet(references, encoded, framing)))
     marked = marked_picture(prepared.image, encoded[0].latent_mask)
     height, width = prepared.image.shape[:2]
-    sheet = before_after(backbone, result.context.tokens, prepared.image, marked, encoded[0].caption, (width, height))
+    sheet = before_after(backbone, result.context, prepared.image, marked, encoded[0].caption, (width, height))
     write_atomically(folder / "before_after.png", png(sheet))
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
+from ..context import ReferenceContext
 from ..flow import RectifiedFlow
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
@@ -74,10 +75,12 @@ def sample(
     tokens: Tensor | None = None,
     steps: int = 24,
     guidance: float = 1.5,
+    context: ReferenceContext | None = None,
 ) -> Tensor:
     """Pictures [len(seeds),H,W,3] by Euler steps with classifier-free guidance against the empty prompt.
 
-    size is (width, height) in pixels. Tokens act on the prompt's rows alone; the empty prompt stays as it is.
+    size is (width, height) in pixels. Tokens act on the prompt's rows alone; the empty prompt stays as it is. A context, which
+    comes in place of tokens, acts on both where it has negative tokens, each step with those of its sigma.
     """
     width, height = size
     shape = (backbone.transformer.size.in_channels, height // 8, width // 8)
@@ -89,7 +92,10 @@ def sample(
     sigmas = torch.linspace(1, 0, steps + 1).tolist()
     for now, following in zip(sigmas, sigmas[1:], strict=False):
         sigma = torch.full((rows,), now, device=backbone.device)
+        unwanted_tokens = None
+        if context is not None:
+            tokens, unwanted_tokens = context.tokens_at(now), context.negative_tokens_at(now)
         wanted = backbone.predict(x, sigma, positive, tokens)
-        unwanted = backbone.predict(x, sigma, negative)
+        unwanted = backbone.predict(x, sigma, negative, unwanted_tokens)
         x = x + (following - now) * (unwanted + guidance * (wanted - unwanted))
     return backbone.decode(x)
