@@ -22,6 +22,15 @@ def register_folder() -> None:
     folder_paths.folder_names_and_paths[FOLDER] = (paths, {SUFFIX})
 
 
+def save_as_new_file(context: ReferenceContext, prefix: str) -> str:
+    """Writes prefix_00001_.safetensors or the next number into models/anima_contexts; its name there."""
+    root = os.path.join(folder_paths.models_dir, FOLDER)
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, root)
+    file_name = f"{name}_{counter:05}_{SUFFIX}"
+    context.save(os.path.join(folder, file_name))
+    return os.path.join(subfolder, file_name)
+
+
 class SaveContext(io.ComfyNode):
     """Writes a context as a new file; nothing is overwritten."""
 
@@ -48,11 +57,7 @@ class SaveContext(io.ComfyNode):
 
     @classmethod
     def execute(cls, context: ReferenceContext, filename_prefix: str) -> io.NodeOutput:
-        root = os.path.join(folder_paths.models_dir, FOLDER)
-        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(filename_prefix, root)
-        file_name = f"{name}_{counter:05}_{SUFFIX}"
-        context.save(os.path.join(folder, file_name))
-        return io.NodeOutput(ui=ui.PreviewText(os.path.join(subfolder, file_name)))
+        return io.NodeOutput(ui=ui.PreviewText(save_as_new_file(context, filename_prefix)))
 
 
 class LoadContext(io.ComfyNode):

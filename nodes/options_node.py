@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, get_args
 
 from comfy_api.latest import io
@@ -13,12 +14,15 @@ from ..training.reference import FITS, Fit, Framing
 from ..training.settings import TrainingSettings
 from .augmentation_inputs import AUGMENTATION_INPUTS, augmentation_inputs, read_augmentation
 from .backbone import Precision
+from .checkpoint_files import CheckpointOptions, checkpoint_inputs
 from .checkpointing import Checkpointing
 from .socket_types import CATEGORY, Options
+from .steering_inputs import steering_inputs
 from .training_options import TrainingOptions
 
 DEFAULTS = TrainingOptions()
 SETTINGS = DEFAULTS.settings
+CHECKPOINT_INPUTS = tuple(field.name for field in fields(CheckpointOptions))
 # The sources that read a MASK; the others read files and belong to the command line.
 NODE_MASK_SOURCES: tuple[MaskSource, ...] = ("mask", "inverted mask")
 
@@ -34,7 +38,16 @@ class TrainingOptionsNode(io.ComfyNode):
             category=CATEGORY,
             description="Options for the training nodes. Without it they use the same defaults.",
             search_aliases=["training settings", "training parameters", "prior preservation", "mask options", "gradient checkpointing"],
-            inputs=[*loss_inputs(), *mask_inputs(), *schedule_inputs(), *hardware_inputs(), *augmentation_inputs()],
+            inputs=[
+                *loss_inputs(),
+                *mask_inputs(),
+                *schedule_inputs(),
+                *hardware_inputs(),
+                # Saved workflows hold values by place, so that what came later stands below.
+                *augmentation_inputs(),
+                *steering_inputs(),
+                *checkpoint_inputs(),
+            ],
             outputs=[Options.Output("options", tooltip="For a training node or Preview Training Mask.")],
         )
 
@@ -53,8 +66,11 @@ class TrainingOptionsNode(io.ComfyNode):
     ) -> io.NodeOutput:
         framing = Framing(fit=fit, crop_margin=crop_margin if crop_to_mask else None, enlarge=enlarge)
         augmentation = read_augmentation(**{name: others.pop(name) for name in AUGMENTATION_INPUTS if name in others})
+        checkpoints = CheckpointOptions(**{name: others.pop(name) for name in CHECKPOINT_INPUTS if name in others})
         settings = TrainingSettings(**others).validate()
-        return io.NodeOutput(TrainingOptions(settings, framing, mask_source, mask_reduction, checkpointing, precision, augmentation))
+        return io.NodeOutput(
+            TrainingOptions(settings, framing, mask_source, mask_reduction, checkpointing, precision, augmentation, checkpoints)
+        )
 
 
 def loss_inputs() -> list[io.Input]:

@@ -10,6 +10,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..training.context import ReferenceContext
+from ..training.token_parameters import sigma_range
 from .insertion import FreeSlots, TokenSet, insert_into_call
 from .requirements import MODEL_FAMILY, check_model, context_shape
 
@@ -21,15 +22,22 @@ POSITIVE, NEGATIVE = 0, 1
 
 @dataclass(frozen=True)
 class AppliedContext:
-    """Scaled tokens [blocks,K,D] for the rows of each prompt, None where a prompt takes none, and the sigmas between which they act."""
+    """What each prompt takes, and the sigmas between which it acts.
 
-    positive_tokens: Tensor | None
-    negative_tokens: Tensor | None
+    Scaled tokens [blocks,K,D], one for each of as many equal ranges of sigma; empty where a prompt takes none.
+    """
+
+    positive_tokens: tuple[Tensor, ...]
+    negative_tokens: tuple[Tensor, ...]
     highest_sigma: float
     lowest_sigma: float
 
-    def tokens_for(self, prompt: int) -> Tensor | None:
-        return {POSITIVE: self.positive_tokens, NEGATIVE: self.negative_tokens}.get(prompt)
+    def tokens_for(self, prompt: int, sigma: float | None) -> Tensor | None:
+        """Those of the range that sigma lies in; the middle range where a caller does not say its sigma."""
+        ranges = {POSITIVE: self.positive_tokens, NEGATIVE: self.negative_tokens}.get(prompt)
+        if not ranges:
+            return None
+        return ranges[int(sigma_range(torch.tensor(0.5 if sigma is None else sigma), len(ranges)))]
 
 
 def patch_model(
@@ -53,16 +61,20 @@ def patch_model(
     if scale == 0 or start_percent >= end_percent:
         return patched
     sampling = model.get_model_object("model_sampling")
+    middles = [(number + 0.5) / context.time_ranges for number in range(context.time_ranges)]
     applied = AppliedContext(
-        positive_tokens=context.tokens * scale if apply_to != "negative" else None,
-        negative_tokens=(context.tokens if context.negative_tokens is None else context.negative_tokens) * scale
-        if apply_to != "positive"
-        else None,
+        positive_tokens=tuple(context.tokens_at(sigma) * scale for sigma in middles) if apply_to != "negative" else (),
+        negative_tokens=tuple(_for_negative_prompt(context, sigma) * scale for sigma in middles) if apply_to != "positive" else (),
         highest_sigma=sampling.percent_to_sigma(start_percent),
         lowest_sigma=sampling.percent_to_sigma(end_percent),
     )
     _chain(patched, applied)
     return patched
+
+
+def _for_negative_prompt(context: ReferenceContext, sigma: float) -> Tensor:
+    own = context.negative_tokens_at(sigma)
+    return context.tokens_at(sigma) if own is None else own
 
 
 def _chain(model: ModelPatcher, applied: AppliedContext) -> None:
@@ -86,9 +98,10 @@ class ContextPatch:
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict, **_: Any) -> dict[str, Tensor]:
         """q, k, v before their projections; k and v are the conditioning [B,L,D] of a batch of prompts."""
         sets = []
-        for context in self._acting(extra_options):
+        sigma = self._current_sigma(extra_options.get("sigmas"))
+        for context in self._acting(sigma):
             for prompt in (POSITIVE, NEGATIVE):
-                tokens = context.tokens_for(prompt)
+                tokens = context.tokens_for(prompt, sigma)
                 rows = rows_of(prompt, extra_options["cond_or_uncond"], k.shape[0])
                 if tokens is not None and any(rows):
                     sets.append(TokenSet(self._like(tokens, k)[extra_options["block_index"]], rows))
@@ -100,8 +113,7 @@ class ContextPatch:
         self._on_device.clear()
         self._sigma = None
 
-    def _acting(self, extra_options: dict) -> list[AppliedContext]:
-        sigma = self._current_sigma(extra_options.get("sigmas"))
+    def _acting(self, sigma: float | None) -> list[AppliedContext]:
         return [context for context in self.applied if sigma is None or context.lowest_sigma <= sigma <= context.highest_sigma]
 
     def _current_sigma(self, sigmas: Tensor | None) -> float | None:

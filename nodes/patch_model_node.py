@@ -55,7 +55,8 @@ class PatchModel(io.ComfyNode):
                     options=["positive", "negative", "both"],
                     default="positive",
                     advanced=True,
-                    tooltip="Which prompt reads the context. 'negative' pushes the picture away from what was learned.",
+                    tooltip="Which prompt reads the context. 'negative' pushes the picture away from what was learned. "
+                    "'both' gives each prompt its own tokens where the context was trained with negative_tokens.",
                 ),
             ],
             outputs=[io.Model.Output("model", tooltip="The model with the context, for a sampler or the next Patch Model.")],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import comfy.model_management as management
@@ -11,15 +12,17 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 
+from ..training.checkpoint import CheckpointPlan, TrainingState
 from ..training.encode import EncodedReference, encode_references
 from ..training.memory import peak_memory
 from ..training.reference import Framing, Reference
-from ..training.result import TrainingResult
+from ..training.result import TrainingDiverged, TrainingResult
 from ..training.settings import TrainingSettings
 from ..training.summary import describe
 from ..training.trainer import train_context_tokens
 from ..training.variants import Augmentation
 from .backbone import AnimaBackbone, anima_backbone
+from .context_files import save_as_new_file
 from .live_progress import LiveProgress
 from .training_options import TrainingOptions
 
@@ -37,24 +40,40 @@ def train_on_references(
     augmentation: Augmentation = Augmentation(),
 ) -> io.NodeOutput:
     """context, info and loss_map, with info shown on the node. Raises ValueError in one sentence for what cannot be trained on."""
+    checkpoints, resume = options.checkpoints.plan(), options.checkpoints.resumed_state()
     with (
+        keeping_the_best_tokens(),
         anima_backbone(model, clip, vae, options.checkpointing, options.precision) as backbone,
         peak_memory(model.load_device) as peak,
     ):
         prompts = torch.Generator().manual_seed(settings.seed)
         encoded = encode_references(backbone, references, framing, options.mask_reduction, augmentation, prompts)
-        result, notes = train_within_memory(backbone, encoded, settings)
+        result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume)
     info = describe(result, peak.mib, notes)
     return io.NodeOutput(result.context, info, {"loss": result.losses}, ui=ui.PreviewText(info))
 
 
+@contextmanager
+def keeping_the_best_tokens() -> Iterator[None]:
+    """Saves the best tokens of a run that diverges where Load Context finds them, and says so in the error."""
+    try:
+        yield
+    except TrainingDiverged as error:
+        name = save_as_new_file(error.context, "diverged")
+        raise ValueError(f"{error}; the best tokens before that were saved as {name}, for Load Context") from error
+
+
 def train_within_memory(
-    backbone: AnimaBackbone, references: Sequence[EncodedReference], settings: TrainingSettings
+    backbone: AnimaBackbone,
+    references: Sequence[EncodedReference],
+    settings: TrainingSettings,
+    checkpoints: CheckpointPlan | None = None,
+    resume: TrainingState | None = None,
 ) -> tuple[TrainingResult, tuple[str, ...]]:
     """The result, and notes for the user. With `auto` checkpointing, a first step that does not fit is tried once more with it."""
     progress = LiveProgress(backbone)
     try:
-        return train_context_tokens(backbone, references, settings, progress), ()
+        return train_context_tokens(backbone, references, settings, progress, checkpoints, resume), ()
     except Exception as error:
         can_save_memory = backbone.checkpointing == "auto" and not backbone.recomputes
         if progress.steps_done > 0 or not can_save_memory or not management.is_oom(error):
@@ -63,4 +82,4 @@ def train_within_memory(
     gc.collect()
     management.soft_empty_cache()
     backbone.recompute()
-    return train_context_tokens(backbone, references, settings, LiveProgress(backbone)), (OUT_OF_MEMORY_NOTE,)
+    return train_context_tokens(backbone, references, settings, LiveProgress(backbone), checkpoints, resume), (OUT_OF_MEMORY_NOTE,)

@@ -165,7 +165,7 @@ def training_inputs(masked: bool) -> list[io.Input]:
             default=DEFAULTS.num_tokens,
             min=1,
             max=256,
-            tooltip="Context tokens for each block. More remember more of the picture, also what you do not want; 4 to 16 are usual.",
+            tooltip="Context tokens for each block. More remember more of the picture, also what you do not want.",
         ),
         io.Float.Input(
             "init_std",

@@ -10,6 +10,7 @@ from ..training.reference import Framing
 from ..training.settings import TrainingSettings
 from ..training.variants import Augmentation
 from .backbone import Precision
+from .checkpoint_files import CheckpointOptions
 from .checkpointing import Checkpointing
 
 
@@ -24,6 +25,7 @@ class TrainingOptions:
     checkpointing: Checkpointing = "auto"
     precision: Precision = "auto"
     augmentation: Augmentation = Augmentation()
+    checkpoints: CheckpointOptions = CheckpointOptions()
 
     def training_settings(
         self, train_steps: int, learning_rate: str, num_tokens: int, init_std: float, seed: int

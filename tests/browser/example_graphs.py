@@ -1,0 +1,407 @@
+"""The example workflows as plain data: which nodes stand where, what is typed into them, and what the notes tell an artist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+MODEL_NAME = "anima-base-v1.0.safetensors"
+CLIP_NAME = "qwen_3_06b_base.safetensors"
+VAE_NAME = "qwen_image_vae.safetensors"
+CONTEXT_NAME = "my_character"
+OFFICIAL_FILES = "https://huggingface.co/circlestone-labs/Anima/resolve/main/split_files"
+
+LOAD, PICTURE, TRAIN, DRAW = "#8AA", "#3f789e", "#8A8", "#b58b2a"  # of the colours that the frontend offers for frames
+NOTE_WIDTH = 430
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node to be; `key` names it in the links."""
+
+    key: str
+    type: str
+    widgets: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+    size: tuple[int, int] | None = None
+    color: str = ""
+    models: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A titled frame around columns of nodes; without a title there is no frame."""
+
+    title: str
+    color: str
+    columns: list[list[Node]]
+
+
+@dataclass(frozen=True)
+class Example:
+    """`links` are (from node, output, to node, input)."""
+
+    name: str
+    columns: list[list[Group]]
+    links: list[tuple[str, str, str, str]]
+
+
+def note(text: str, height: int) -> Group:
+    return Group("", "", [[Node("note", "MarkdownNote", {"text": text.strip()}, "Read me first", (NOTE_WIDTH, height))]])
+
+
+def official_file(kind: str, widget: str, directory: str, name: str, **widgets: str) -> Node:
+    """A loader that tells the frontend where a missing file is downloaded from."""
+    models = [{"name": name, "url": f"{OFFICIAL_FILES}/{directory}/{name}", "directory": directory}]
+    return Node(kind, kind, {widget: name, **widgets}, size=(330, 0), models=models)
+
+
+def loaders() -> Group:
+    return Group(
+        "1 · Load Anima",
+        LOAD,
+        [
+            [
+                official_file("UNETLoader", "unet_name", "diffusion_models", MODEL_NAME),
+                official_file("CLIPLoader", "clip_name", "text_encoders", CLIP_NAME, type="stable_diffusion"),
+                official_file("VAELoader", "vae_name", "vae", VAE_NAME),
+            ]
+        ],
+    )
+
+
+def picture(key: str = "picture", title: str = "") -> Node:
+    # ComfyUI puts example.png into every input folder, and it shows a character.
+    return Node(key, "LoadImage", {"image": "example.png"}, title, (330, 420))
+
+
+def train(masked: bool, prompt: str, **widgets: Any) -> Node:
+    kind = "AnimaFastTrainMaskedReferenceContext" if masked else "AnimaFastTrainReferenceContext"
+    return Node("train", kind, {"training_prompt": prompt, **widgets}, size=(400, 420))
+
+
+def training_info() -> Node:
+    return Node("info", "PreviewAny", title="How training went", size=(400, 300))
+
+
+TRAINING_LINKS = [
+    ("UNETLoader", "MODEL", "train", "model"),
+    ("CLIPLoader", "CLIP", "train", "clip"),
+    ("VAELoader", "VAE", "train", "vae"),
+]
+INFO_LINK = ("train", "info", "info", "source")
+PICTURE_LINK = ("picture", "IMAGE", "train", "reference_image")
+MASK_LINK = ("picture", "MASK", "train", "training_mask")
+
+
+def draw(number: int, prompt: str) -> Group:
+    """Anima as ComfyUI's own template samples it, with Patch Model between the model and the sampler."""
+    return Group(
+        f"{number} · Draw with it",
+        DRAW,
+        [
+            [
+                Node("patch", "AnimaFastTrainPatchModel", size=(400, 0)),
+                Node("positive", "CLIPTextEncode", {"text": prompt}, "What to draw", (400, 160), "green"),
+                Node(
+                    "negative",
+                    "CLIPTextEncode",
+                    {"text": "worst quality, low quality, score_1, score_2, score_3, blurry, jpeg artifacts, sepia"},
+                    "What to avoid",
+                    (400, 120),
+                    "red",
+                ),
+                Node("canvas", "EmptyLatentImage", {"width": 1024, "height": 1024}, "Size of the picture", (400, 0)),
+            ],
+            [
+                Node(
+                    "sampler",
+                    "KSampler",
+                    {
+                        "seed": 1,
+                        "control_after_generate": "randomize",
+                        "steps": 30,
+                        "cfg": 4.0,
+                        "sampler_name": "er_sde",
+                        "scheduler": "simple",
+                    },
+                    size=(400, 0),
+                ),
+                Node("decode", "VAEDecode", size=(400, 0)),
+                Node("save", "SaveImage", {"filename_prefix": "AnimaFastTrain"}, size=(400, 440)),
+            ],
+        ],
+    )
+
+
+def draw_links(context_from: str) -> list[tuple[str, str, str, str]]:
+    return [
+        ("UNETLoader", "MODEL", "patch", "model"),
+        (context_from, "context", "patch", "context"),
+        ("CLIPLoader", "CLIP", "positive", "clip"),
+        ("CLIPLoader", "CLIP", "negative", "clip"),
+        ("patch", "model", "sampler", "model"),
+        ("positive", "CONDITIONING", "sampler", "positive"),
+        ("negative", "CONDITIONING", "sampler", "negative"),
+        ("canvas", "LATENT", "sampler", "latent_image"),
+        ("sampler", "LATENT", "decode", "samples"),
+        ("VAELoader", "VAE", "decode", "vae"),
+        ("decode", "IMAGE", "save", "images"),
+    ]
+
+
+MODEL_FILES = f"""
+### Files you need
+
+- [{MODEL_NAME}]({OFFICIAL_FILES}/diffusion_models/{MODEL_NAME}) goes into `models/diffusion_models`
+- [{CLIP_NAME}]({OFFICIAL_FILES}/text_encoders/{CLIP_NAME}) goes into `models/text_encoders`
+- [{VAE_NAME}]({OFFICIAL_FILES}/vae/{VAE_NAME}) goes into `models/vae`
+"""
+
+MASKED_TRAINING = Example(
+    "masked_training",
+    [
+        [
+            note(
+                """
+## Teach Anima a character from one picture
+
+1. **Load Image**: choose a picture of your character. It starts with ComfyUI's own example picture.
+2. Right-click **Load Image**, choose **Open in MaskEditor**, paint over the character and press **Save**.
+   What you paint is learned; the rest of the picture is ignored.
+3. **training_prompt**: describe what is *not* special about the character: the pose, the background, "1girl, solo".
+   What you leave out is what gets learned.
+4. **What to draw**: describe the new picture. You need not describe the character.
+5. Press **Run**. Training comes first, then the picture.
+
+Training is done once. When you change only the prompt or the seed of the sampler, the next picture starts at once.
+
+### If the picture is not right yet
+
+- *Too little of the character*: raise **train_steps**, or **reference_context_scale** in Patch Model a little above 1.
+- *The old pose or background comes along*: paint the mask more tightly, or lower **reference_context_scale** to 0.8.
+- **0** in reference_context_scale shows what Anima draws without your character.
+"""
+                + MODEL_FILES,
+                480,
+            )
+        ],
+        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
+        [Group("3 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, standing, outdoors, blue sky, grass"), training_info()]])],
+        [draw(4, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
+    ],
+    [*TRAINING_LINKS, PICTURE_LINK, MASK_LINK, INFO_LINK, *draw_links("train")],
+)
+
+UNMASKED_TRAINING = Example(
+    "training_without_mask",
+    [
+        [
+            note(
+                """
+## Learn a whole picture
+
+No mask: everything in the picture is learned, the background and the way it is drawn too. Good for a style, a place,
+or a character on an empty background.
+
+1. **Load Image**: choose the picture.
+2. **training_prompt**: describe what you do *not* want to be learned.
+3. **What to draw**: describe the new picture.
+4. Press **Run**. Training comes first, then the picture.
+
+Training is done once. When you change only the prompt or the seed of the sampler, the next picture starts at once.
+
+To learn one character and leave the background alone, open the workflow **masked_training** instead.
+"""
+                + MODEL_FILES,
+                350,
+            )
+        ],
+        [loaders(), Group("2 · Your picture", PICTURE, [[picture()]])],
+        [Group("3 · Learn the whole picture", TRAIN, [[train(False, "1girl, solo, standing"), training_info()]])],
+        [draw(4, "a quiet village street, houses, trees, no humans")],
+    ],
+    [*TRAINING_LINKS, PICTURE_LINK, INFO_LINK, *draw_links("train")],
+)
+
+TWO_REFERENCES = Example(
+    "two_references",
+    [
+        [
+            note(
+                """
+## Two pictures of one character
+
+Two views teach more than one: what both have in common is learned best.
+
+1. Choose a picture in each **Load Image**. Both start with ComfyUI's own example picture.
+2. On each, right-click, choose **Open in MaskEditor**, paint over the character and press **Save**. Each picture needs its own mask.
+3. **training_prompt** is read with both pictures: describe what they share and what is not special about the character.
+4. Press **Run**.
+
+**Batch Images** and **Batch Masks** grow a new input for each picture that you connect. Connect pictures and masks in the same order.
+The first picture sets the size: others are scaled and cut to it, so choose pictures of the same shape.
+"""
+                + MODEL_FILES,
+                400,
+            ),
+            loaders(),
+        ],
+        [
+            Group(
+                "2 · Your pictures, each with its mask",
+                PICTURE,
+                [
+                    [picture("picture", "First picture"), picture("second", "Second picture")],
+                    [Node("images", "BatchImagesNode", size=(260, 0)), Node("masks", "BatchMasksNode", size=(260, 0))],
+                ],
+            )
+        ],
+        [Group("3 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo, standing, outdoors"), training_info()]])],
+        [draw(4, "1girl, solo, running, beach, waves, sunset")],
+    ],
+    [
+        *TRAINING_LINKS,
+        ("picture", "IMAGE", "images", "images.image0"),
+        ("second", "IMAGE", "images", "images.image1"),
+        ("picture", "MASK", "masks", "masks.mask0"),
+        ("second", "MASK", "masks", "masks.mask1"),
+        ("images", "IMAGE", "train", "reference_image"),
+        ("masks", "MASK", "train", "training_mask"),
+        INFO_LINK,
+        *draw_links("train"),
+    ],
+)
+
+SAVE_CONTEXT = Example(
+    "save_context",
+    [
+        [
+            note(
+                f"""
+## Train once, keep the character
+
+1. **Load Image**: choose a picture of your character.
+2. Right-click it, choose **Open in MaskEditor**, paint over the character and press **Save**.
+3. **Save Context**: type a name for the character.
+4. Press **Run**. The file is written to `models/anima_contexts` as `{CONTEXT_NAME}_00001_.safetensors`; the number counts up, nothing is overwritten.
+
+Then open the workflow **load_context** and draw with it, today or next year. The file is small and can be given to others
+who use the same Anima model.
+"""
+                + MODEL_FILES,
+                340,
+            )
+        ],
+        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
+        [Group("3 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")]])],
+        [
+            Group(
+                "4 · Keep it",
+                DRAW,
+                [[Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": CONTEXT_NAME}, size=(400, 110)), training_info()]],
+            )
+        ],
+    ],
+    [*TRAINING_LINKS, PICTURE_LINK, MASK_LINK, ("train", "context", "keep", "context"), INFO_LINK],
+)
+
+LOAD_CONTEXT = Example(
+    "load_context",
+    [
+        [
+            note(
+                """
+## Draw with a character that was saved
+
+1. Run the workflow **save_context** first, or put a context file into `models/anima_contexts`.
+2. Press **R**, so that ComfyUI lists new files, and choose yours in **Load Context**.
+3. **What to draw**: describe the picture. You need not describe the character.
+4. Press **Run**. Nothing is trained here.
+
+- **reference_context_scale**: 1 is what was trained, less leaves more to the prompt, 0 is Anima alone.
+- Two characters or a character and a style: put a second **Load Context** and **Patch Model** between the first Patch Model and the KSampler.
+"""
+                + MODEL_FILES,
+                360,
+            )
+        ],
+        [
+            loaders(),
+            Group(
+                "2 · The saved character",
+                TRAIN,
+                [
+                    [
+                        Node("saved", "AnimaFastTrainLoadContext", {"context_name": f"{CONTEXT_NAME}_00001_.safetensors"}, size=(400, 0)),
+                        Node("info", "PreviewAny", title="What it was trained with", size=(400, 240)),
+                    ]
+                ],
+            ),
+        ],
+        [draw(3, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
+    ],
+    [("saved", "info", "info", "source"), *draw_links("saved")],
+)
+
+LOSS_GRAPH_AND_MASK_PREVIEW = Example(
+    "loss_graph_and_mask_preview",
+    [
+        [
+            note(
+                """
+## See what training sees, and how it went
+
+**Preview Training Mask** shows which part of your picture is learned, at the resolution that training works in. Look at it before you
+spend minutes on training: click the node, then the play button that appears above it: that runs this node alone.
+
+- *The mask looks blocky*: that is how training sees it. Thin lines may get lost; paint a little wider.
+- *Only a sliver of the picture is selected*: switch **crop_to_mask** on in Training Options.
+- *Everything but the character is selected*: choose **inverted mask** in Training Options.
+
+**Plot Loss Graph** draws the loss of every step. It jumps up and down, since each step sees another noise; what counts is that it
+falls on the whole. **How training went** says it in numbers: the loss inside the mask should be lower after training than before,
+and outside of it about the same.
+
+Training Options goes into both nodes, so that both see the same picture.
+"""
+                + MODEL_FILES,
+                440,
+            )
+        ],
+        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
+        [
+            Group(
+                "3 · Check what the mask selects",
+                PICTURE,
+                [
+                    [Node("preview", "AnimaFastTrainPreviewMask", size=(460, 420))],
+                    [Node("options", "AnimaFastTrainOptions", size=(330, 0))],
+                ],
+            )
+        ],
+        [
+            Group(
+                "4 · Learn what the mask shows, and see how it went",
+                TRAIN,
+                [
+                    [train(True, "1girl, solo, standing, outdoors, blue sky, grass"), training_info()],
+                    [Node("graph", "LossGraphNode", {"filename_prefix": "loss_graph"}, size=(460, 360))],
+                ],
+            )
+        ],
+    ],
+    [
+        *TRAINING_LINKS,
+        PICTURE_LINK,
+        MASK_LINK,
+        ("options", "options", "train", "options"),
+        ("picture", "IMAGE", "preview", "reference_image"),
+        ("picture", "MASK", "preview", "training_mask"),
+        ("options", "options", "preview", "options"),
+        INFO_LINK,
+        ("train", "loss_map", "graph", "loss"),
+    ],
+)
+
+EXAMPLES = [MASKED_TRAINING, UNMASKED_TRAINING, TWO_REFERENCES, SAVE_CONTEXT, LOAD_CONTEXT, LOSS_GRAPH_AND_MASK_PREVIEW]

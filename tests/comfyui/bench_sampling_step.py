@@ -1,0 +1,84 @@
+"""Times a sampling step with and without contexts on the model: both prompts in one batch, as KSampler runs it.
+
+    <ComfyUI's python> bench_sampling_step.py <ComfyUI's folder> <models folder> [--size 512] [--contexts 1] [--rounds 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PACK = Path(__file__).parents[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("comfyui", type=Path)
+    parser.add_argument("models", type=Path)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--contexts", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--model", default="anima-test.safetensors")
+    parser.add_argument("--gpu", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "anima_fast_train").symlink_to(PACK)
+        sys.path[:0] = [str(options.comfyui), folder]
+        from comfy.cli_args import args
+
+        args.cpu = not options.gpu
+        args.use_pytorch_cross_attention = True
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    import comfy.model_management
+    import comfy.sd
+    import torch
+
+    from anima_fast_train.nodes.patch_model import patch_model
+    from anima_fast_train.nodes.requirements import MODEL_FAMILY, context_shape
+    from anima_fast_train.training.context import ContextInfo, ReferenceContext
+
+    with torch.inference_mode():
+        plain = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
+        blocks, width = context_shape(plain)
+        context = ReferenceContext(torch.randn(blocks, 16, width), info=ContextInfo(model_family=MODEL_FAMILY))
+        patched = plain
+        for _ in range(options.contexts):
+            patched = patch_model(patched, context)
+        comfy.model_management.load_models_gpu([plain])
+        without, with_context = [], []
+        for _ in range(options.rounds):
+            without.append(step_seconds(plain, options.size, width))
+            with_context.append(step_seconds(patched, options.size, width))
+    # The fastest step is the one that nothing else on the machine disturbed.
+    one, other = min(without), min(with_context)
+    print(f"{options.size} px, {options.contexts} contexts: {one:.4f} s a step without, {other:.4f} s with, {other / one - 1:+.2%}")
+    print(f"medians: {statistics.median(without):.4f} s, {statistics.median(with_context):.4f} s")
+
+
+def step_seconds(model, size: int, width: int) -> float:
+    import torch
+
+    device = model.load_device
+    x = torch.randn(2, 16, 1, size // 8, size // 8, device=device)
+    prompts = torch.zeros(2, 512, width, device=device)
+    prompts[:, :20] = torch.randn(2, 20, width, device=device)
+    sigmas = torch.full((1,), 0.5, device=device)
+    options = {**model.model_options["transformer_options"], "cond_or_uncond": [1, 0], "sigmas": sigmas}
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    model.model.apply_model(x, sigmas.expand(2), c_crossattn=prompts, transformer_options=options)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Times a training step beside one of ComfyUI's own Train LoRA node: same model, size, precision and batch, in one process.
+
+    <ComfyUI's python> bench_training_step.py <ComfyUI's folder> <models folder> [--size 512] [--steps 6] [--batch 1] [--checkpointing]
+
+Prior preservation is off, since Train LoRA has none. Train LoRA fails on Anima without a backward pass of the fused rotary op, so it
+borrows ours. Both take turns, and the median of all steps but each run's first counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PACK = Path(__file__).parents[2]
+PRECISIONS = {"bf16": "bfloat16", "fp32": "float32"}
+ROUNDS = 3
+PROMPT = "1girl, red hair, looking at viewer"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("comfyui", type=Path)
+    parser.add_argument("models", type=Path)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="fp32")
+    parser.add_argument("--checkpointing", action="store_true", help="recompute blocks, in both")
+    parser.add_argument("--model", default="anima-test.safetensors")
+    parser.add_argument("--gpu", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "anima_fast_train").symlink_to(PACK)
+        sys.path[:0] = [str(options.comfyui), folder]
+        from comfy.cli_args import args
+
+        args.cpu = not options.gpu
+        args.use_pytorch_cross_attention = True
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    import comfy.sd
+    import comfy.utils
+    import torch
+
+    with torch.inference_mode():
+        model = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
+        clip = comfy.sd.load_clip(
+            [str(options.models / "text_encoders/qwen-test.safetensors")], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION
+        )
+        vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.models / "vae/wan-test.safetensors")))
+        conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(PROMPT))
+        latent = torch.randn(options.batch, 16, 1, options.size // 8, options.size // 8)
+        ours: list[float] = []
+        theirs: list[float] = []
+        for _ in range(ROUNDS):
+            theirs += train_lora_seconds(model, conditioning, latent, options)
+            ours += our_seconds(model, clip, vae, latent, options)
+    mine, other = statistics.median(ours), statistics.median(theirs)
+    print(f"{options.size} px, batch {options.batch}, {options.precision}, checkpointing {'on' if options.checkpointing else 'off'}")
+    print(f"Train LoRA {other:.3f} s a step, AnimaFastTrain {mine:.3f} s a step, ratio {mine / other:.2f}")
+
+
+def train_lora_seconds(model, conditioning, latent, options) -> list[float]:
+    import comfy_extras.nodes_train as nodes_train
+
+    from anima_fast_train.nodes.rotary import differentiable_rotary
+
+    ticks: list[float] = []
+
+    class Clock:
+        """Stands in for the progress bar, which is told of every step."""
+
+        def __init__(self, total: int) -> None: ...
+
+        def update(self, _: int) -> None:
+            ticks.append(now(model))
+
+    bar, nodes_train.ProgressBar = nodes_train.ProgressBar, Clock
+    inputs = {
+        "model": model,
+        "latents": {"samples": latent},
+        "batch_size": options.batch,
+        "steps": options.steps,
+        "grad_accumulation_steps": 1,
+        "learning_rate": 1e-4,
+        "rank": 8,
+        "optimizer": "AdamW",
+        "loss_function": "MSE",
+        "seed": 0,
+        "training_dtype": options.precision,
+        "lora_dtype": options.precision,
+        "quantized_backward": False,
+        "algorithm": "LoRA",
+        "gradient_checkpointing": options.checkpointing,
+        "checkpoint_depth": 2 if options.checkpointing else 1,  # depth 2 is a block of Anima
+        "offloading": False,
+        "existing_lora": "[None]",
+        "bucket_mode": False,
+        "bypass_mode": False,
+    }
+    try:
+        with differentiable_rotary():
+            nodes_train.TrainLoraNode.execute(**{name: [value] for name, value in inputs.items()}, positive=[conditioning])
+    finally:
+        nodes_train.ProgressBar = bar
+    return differences(ticks)
+
+
+def our_seconds(model, clip, vae, latent, options) -> list[float]:
+    import torch
+
+    from anima_fast_train.nodes.backbone import anima_backbone
+    from anima_fast_train.training.encode import EncodedReference
+    from anima_fast_train.training.settings import TrainingSettings
+    from anima_fast_train.training.trainer import train_context_tokens
+
+    ticks: list[float] = []
+    settings = TrainingSettings(steps=options.steps, batch_size=options.batch, prior_weight=0.0, noise_pool=options.batch, evaluations=1)
+    with anima_backbone(model, clip, vae, "on" if options.checkpointing else "off", options.precision) as backbone:
+        x0 = model.model.process_latent_in(latent.clone())[:1].to(model.load_device)
+        mask = torch.zeros(1, 1, *x0.shape[-2:], device=model.load_device)
+        mask[..., x0.shape[-2] // 4 :, x0.shape[-1] // 4 :] = 1
+        reference = EncodedReference(x0, mask, backbone.encode_prompt(PROMPT))
+        train_context_tokens(backbone, [reference], settings, lambda _: ticks.append(now(model)))
+    return differences(ticks[:-1])  # the last step is followed by an evaluation
+
+
+def now(model) -> float:
+    import torch
+
+    if model.load_device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def differences(ticks: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in zip(ticks, ticks[1:], strict=False)]
+
+
+if __name__ == "__main__":
+    main()

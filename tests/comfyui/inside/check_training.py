@@ -1,0 +1,115 @@
+"""A whole training run on ComfyUI's Anima: it learns, it repeats, and it finds its way when memory is short."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from small_models import anima, clip, noise, raises, vae
+
+from anima_fast_train.nodes.backbone import AnimaBackbone, anima_backbone
+from anima_fast_train.nodes.train import OUT_OF_MEMORY_NOTE, train_on_references, train_within_memory
+from anima_fast_train.nodes.training_options import TrainingOptions
+from anima_fast_train.training.encode import EncodedReference, encode_references
+from anima_fast_train.training.reference import Framing, make_reference
+from anima_fast_train.training.settings import TrainingSettings
+
+SETTINGS = TrainingSettings(
+    steps=12, batch_size=1, learning_rate="0.3", num_tokens=4, prior_weight=0.0, noise_pool=2, evaluations=1, rate_shape="constant"
+)
+FRAMING = Framing(size=64)
+
+
+def references() -> list:
+    mask = torch.zeros(64, 64)
+    mask[16:48, 16:48] = 1
+    return [make_reference(torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(0)), mask, "1girl")]
+
+
+def train(settings: TrainingSettings = SETTINGS, options: TrainingOptions = TrainingOptions()):
+    with torch.inference_mode():
+        return train_on_references(anima(), clip(), vae(), references(), FRAMING, settings, options)
+
+
+def check_the_loss_falls_and_the_outputs_are_those_of_the_node() -> None:
+    context, info, loss_map = train().args
+    assert context.tokens.shape == (10, 4, 1024)
+    assert context.tokens.isfinite().all()
+    assert context.info.inside_after < context.info.inside_before
+    assert len(loss_map["loss"]) == SETTINGS.steps
+    assert "evaluation loss inside the mask" in info and "peak memory" in info
+
+
+def check_the_same_seed_trains_the_same_tokens() -> None:
+    short = replace(SETTINGS, steps=2)
+    first, second, other = (train(settings).args[0].tokens for settings in (short, short, replace(short, seed=5)))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def run_out_of_memory(backbone: AnimaBackbone, from_call: int) -> None:
+    """Let predictions with tokens fail as a full GPU does, unless blocks are computed again."""
+    predict, calls = backbone.predict, []
+
+    def failing(x_t, sigma, context, tokens=None):
+        prediction = predict(x_t, sigma, context, tokens)
+        calls.append(tokens is not None)
+        if sum(calls) >= from_call and tokens is not None and tokens.requires_grad and not backbone.recomputes:
+            raise torch.OutOfMemoryError
+        return prediction
+
+    backbone.predict = failing
+
+
+def encoded(backbone: AnimaBackbone) -> list[EncodedReference]:
+    return encode_references(backbone, references(), FRAMING)
+
+
+def check_a_first_step_without_memory_is_tried_again_with_checkpointing() -> None:
+    with torch.inference_mode(), anima_backbone(anima(), clip(), vae()) as backbone:
+        latents = encoded(backbone)
+        run_out_of_memory(backbone, from_call=1)
+        result, notes = train_within_memory(backbone, latents, replace(SETTINGS, steps=2))
+        assert backbone.recomputes
+    assert notes == (OUT_OF_MEMORY_NOTE,)
+    assert len(result.losses) == 2
+
+
+def check_a_later_step_without_memory_is_an_error() -> None:
+    with torch.inference_mode(), anima_backbone(anima(), clip(), vae()) as backbone:
+        latents = encoded(backbone)
+        run_out_of_memory(backbone, from_call=2)
+        with raises(torch.OutOfMemoryError):
+            train_within_memory(backbone, latents, replace(SETTINGS, steps=3))
+
+
+def check_checkpointing_off_means_off() -> None:
+    with torch.inference_mode(), anima_backbone(anima(), clip(), vae(), checkpointing="off") as backbone:
+        latents = encoded(backbone)
+        run_out_of_memory(backbone, from_call=1)
+        with raises(torch.OutOfMemoryError):
+            train_within_memory(backbone, latents, replace(SETTINGS, steps=2))
+
+
+def check_references_of_different_sizes_train_together() -> None:
+    wide = make_reference(torch.rand(64, 128, 3), torch.ones(64, 128), "1girl")
+    with torch.inference_mode():
+        output = train_on_references(
+            anima(), clip(), vae(), [*references(), wide], FRAMING, replace(SETTINGS, steps=2, batch_size=2), TrainingOptions()
+        )
+    assert output.args[0].info.reference_count == 2
+
+
+def check_noise_is_not_what_is_learned() -> None:
+    """Tokens of another picture fit this one worse than its own do."""
+    with torch.inference_mode(), anima_backbone(anima(), clip(), vae()) as backbone:
+        [reference] = encoded(backbone)
+        result, _ = train_within_memory(backbone, [reference], SETTINGS)
+        sigma, eps = torch.tensor([0.6]), noise(*reference.latent.shape, seed=77)
+        x_t, target = backbone.add_noise(reference.latent, eps, sigma), backbone.target(reference.latent, eps, sigma)
+        with torch.no_grad():
+            plain, learned = (
+                (backbone.predict(x_t, sigma, reference.context, tokens) - target).square().mean()
+                for tokens in (None, result.context.tokens)
+            )
+    assert learned < plain

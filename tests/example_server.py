@@ -1,0 +1,46 @@
+"""A real ComfyUI in which the example workflows find every file that they name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent / "comfyui"))
+
+import make_checkpoints
+from comfyui_installation import Installation
+from comfyui_server import ComfyServer
+
+OFFICIAL_NAMES = {
+    make_checkpoints.MODEL_FILE: "diffusion_models/anima-base-v1.0.safetensors",
+    make_checkpoints.CLIP_FILE: "text_encoders/qwen_3_06b_base.safetensors",
+    make_checkpoints.VAE_FILE: "vae/qwen_image_vae.safetensors",
+}
+CONTEXTS = "anima_contexts"
+SAVED_CONTEXT = f"{CONTEXTS}/my_character_00001_.safetensors"  # what the first run of save_context writes
+
+
+def example_server(installation: Installation, checkpoints: Path, folder: Path) -> ComfyServer:
+    """The random-weight `checkpoints` stand under the official names; example.png is ComfyUI's own."""
+    models = folder / "models"
+    (models / CONTEXTS).mkdir(parents=True)
+    for made, official in OFFICIAL_NAMES.items():
+        (models / official).parent.mkdir(exist_ok=True)
+        (models / official).symlink_to(checkpoints / made)
+    server = ComfyServer(installation, models, folder / "comfyui")
+    shutil.copy(installation.folder / "input" / "example.png", server.base / "input")
+    return server
+
+
+def pretend_saved_context(server: ComfyServer) -> None:
+    """For a frontend that only lists it: the context file that load_context names."""
+    (server.base / "models" / SAVED_CONTEXT).touch()
+
+
+def configure_frontend(server: ComfyServer, settings: dict[str, Any]) -> None:
+    user = server.base / "user" / "default"
+    user.mkdir(parents=True)
+    (user / "comfy.settings.json").write_text(json.dumps(settings))
