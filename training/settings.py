@@ -33,7 +33,7 @@ class TrainingSettings:
     """One training run. Lengths are in steps, weights multiply losses, shares run from 0 to 1."""
 
     steps: int = 300
-    num_tokens: int = 32
+    num_tokens: int = 16
     init_std: float = 0.02  # of the tokens before the first step
     init_text: str = ""  # words whose embeddings the tokens begin at; empty begins near zero
     negative_tokens: int = 0  # a second set for the negative prompt, trained through the guided prediction
@@ -55,7 +55,7 @@ class TrainingSettings:
     stratified: bool = True
     unmasked_weight: float = 0.0
     normalize_area: bool = True
-    prior_weight: float = 2.2  # prior preservation outside the mask; 0 leaves it out
+    prior_weight: float = 1.6  # prior preservation outside the mask; 0 leaves it out
     balance_prior: bool = True  # count both losses in units of the error before training, inside and outside the mask
     evaluations: int = 4  # times the evaluation loss is measured, the last after the last step
     patience: int = 0  # evaluations without improvement after which training stops; 0 never stops early

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--checkpointing", action="store_true", help="recompute blocks, in both")
     parser.add_argument("--model", default="anima-test.safetensors")
     parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="processor: for a CPU that others use too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "anima_fast_train").symlink_to(PACK)
@@ -79,7 +80,7 @@ def train_lora_seconds(model, conditioning, latent, options) -> list[float]:
         def __init__(self, total: int) -> None: ...
 
         def update(self, _: int) -> None:
-            ticks.append(now(model))
+            ticks.append(now(model, options))
 
     bar, nodes_train.ProgressBar = nodes_train.ProgressBar, Clock
     inputs = {
@@ -127,16 +128,16 @@ def our_seconds(model, clip, vae, latent, options) -> list[float]:
         mask = torch.zeros(1, 1, *x0.shape[-2:], device=model.load_device)
         mask[..., x0.shape[-2] // 4 :, x0.shape[-1] // 4 :] = 1
         reference = EncodedReference(x0, mask, backbone.encode_prompt(PROMPT))
-        train_context_tokens(backbone, [reference], settings, lambda _: ticks.append(now(model)))
+        train_context_tokens(backbone, [reference], settings, lambda _: ticks.append(now(model, options)))
     return differences(ticks[:-1])  # the last step is followed by an evaluation
 
 
-def now(model) -> float:
+def now(model, options) -> float:
     import torch
 
     if model.load_device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return time.perf_counter() if options.clock == "wall" else time.process_time()
 
 
 def differences(ticks: list[float]) -> list[float]:

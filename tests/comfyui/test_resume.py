@@ -7,7 +7,7 @@ from pathlib import Path
 from comfyui_server import ComfyServer
 from workflows import Workflow, node, training, training_options
 
-STEPS = 60
+STEPS = 24
 
 
 def workflow(prefix: str, **checkpoints: object) -> Workflow:
