@@ -182,6 +182,6 @@ def test_samples_follow_their_seeds(miniature: MiniatureBackbone) -> None:
 def test_training_learns_a_reference_it_has_never_seen(miniature: MiniatureBackbone) -> None:
     """Learned: fails on random weights."""
     result = train_context_tokens(miniature, drawn_reference(miniature, 41), TrainingSettings(steps=60, evaluations=1))
-    assert result.after.inside < 0.6 * result.before.inside
+    assert result.after.inside < 0.7 * result.before.inside
     assert result.after.outside < 1.05 * result.before.outside
     assert result.after.leak < 0.2
