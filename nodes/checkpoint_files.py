@@ -49,7 +49,7 @@ def checkpoint_path(input_name: str, name: str) -> Path:
     root = Path(os.path.abspath(Path(folder_paths.get_output_directory()) / FOLDER))
     asked = name.strip().removesuffix(SUFFIX)
     path = Path(os.path.abspath(root / (asked + SUFFIX)))
-    if not asked or asked.endswith(("/", "\\")) or not path.is_relative_to(root) or not path.resolve().is_relative_to(root.resolve()):
+    if not asked.strip(". ") or asked.endswith(("/", "\\")) or not path.is_relative_to(root) or not path.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"{input_name} is {name!r}, expected the name of a checkpoint in ComfyUI's output folder {FOLDER}")
     return path
 

@@ -130,6 +130,14 @@ def test_prior_preservation_keeps_the_outside_as_the_model_had_it(tiny: Any, enc
     assert min(held.prior_losses) > 0
 
 
+def test_a_balanced_prior_counts_both_losses_in_units_of_the_error_before_training(tiny: Any, encoded: MakeReference) -> None:
+    balanced, plain = (ContextTrainer(tiny, [encoded()], replace(SHORT, balance_prior=on)) for on in (True, False))
+    assert plain.prior_weight == 8.0
+    assert balanced.prior_weight == pytest.approx(8.0 * balanced.grid.before.inside / balanced.grid.before.outside)
+    white = ContextTrainer(tiny, [encoded(mask=torch.ones(1, 1, 6, 8))], replace(SHORT, balance_prior=True))
+    assert white.prior_weight == 8.0
+
+
 def test_one_shared_set_serves_every_block(tiny: Any, encoded: MakeReference) -> None:
     shared = train_context_tokens(tiny, [encoded()], replace(SHORT, per_block=False)).context.tokens
     assert shared.shape == (2, 3, 6)

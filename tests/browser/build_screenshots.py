@@ -1,0 +1,95 @@
+"""Photographs the steps that the README describes, in the real frontend of a real ComfyUI.
+
+Run it with: python tests/browser/build_screenshots.py
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
+
+from comfyui_installation import HOW_TO_GET_IT, PACKAGE_NAME, find_installation
+from example_server import configure_frontend, example_server, pretend_saved_context
+from frontend_page import SETTINGS, FrontendPage, launch
+from playwright.sync_api import sync_playwright
+from saved_workflow import EXAMPLE_FILES
+
+FOLDER = Path(__file__).parents[2] / "web" / "docs" / "images"
+BRUSH = 45  # pixels from the middle of the brush to its edge
+# Over the character of ComfyUI's example.png, in its pixels.
+STROKES = [
+    [(160, 85), (330, 215), (390, 230), (460, 210), (610, 95)],
+    [(300, 250), (390, 270), (470, 270)],
+    [(215, 368), (575, 360)],
+    [(380, 320), (340, 630), (380, 640), (385, 340), (440, 630)],
+    [(320, 650), (260, 740)],
+    [(440, 650), (440, 750)],
+]
+
+
+def main() -> None:
+    installation = find_installation()
+    if installation is None:
+        sys.exit(HOW_TO_GET_IT)
+    with tempfile.TemporaryDirectory() as temporary:
+        server = example_server(installation, installation.make_checkpoints(), Path(temporary))
+        pretend_saved_context(server)
+        configure_frontend(server, SETTINGS)
+        with server, sync_playwright() as playwright, launch(playwright) as browser:
+            frontend = FrontendPage(browser, server.address)
+            photograph_mask_editor(frontend)
+            photograph_templates(frontend)
+
+
+def photograph_mask_editor(frontend: FrontendPage) -> None:
+    """The mask painted over the character, and Load Image after Save."""
+    page = frontend.page
+    frontend.drop("masked_training", EXAMPLE_FILES["masked_training"].read_text(encoding="utf-8"))
+    frontend.run("show_whole_graph.js")
+    page.evaluate(
+        """() => {
+            window.app.canvas.selectNode(window.app.graph.nodes.find((node) => node.type === 'LoadImage'))
+            window.app.extensionManager.command.execute('Comfy.MaskEditor.OpenMaskEditor')
+        }"""
+    )
+    page.get_by_text("Brush Settings").wait_for()
+    page.get_by_role("spinbutton").first.fill(str(BRUSH))
+    page.get_by_role("spinbutton").first.press("Tab")
+    box = page.locator("canvas:visible").last.bounding_box()
+    assert box is not None
+    scale = box["width"] / 768
+    for stroke in STROKES:
+        points = [(box["x"] + x * scale, box["y"] + y * scale) for x, y in stroke]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point, steps=25)
+        page.mouse.up()
+    photograph(frontend, "mask_editor")
+    page.get_by_role("button", name="Save").first.click()
+    page.wait_for_function("() => window.app.graph.nodes.find((node) => node.type === 'LoadImage').widgets[0].value.includes('clipspace')")
+    frontend.wait_for_pictures()
+    frontend.run("show_whole_graph.js")
+    photograph(frontend, "workflow")
+
+
+def photograph_templates(frontend: FrontendPage) -> None:
+    page = frontend.page
+    page.evaluate("() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_text(PACKAGE_NAME, exact=True).first.click()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[role=dialog] img')].filter((image) => image.complete && image.naturalWidth).length >= 6"
+    )
+    photograph(frontend, "templates")
+
+
+def photograph(frontend: FrontendPage, name: str) -> None:
+    frontend.screenshot(FOLDER / f"{name}.jpg", type="jpeg", quality=80)
+
+
+if __name__ == "__main__":
+    main()
