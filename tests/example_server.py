@@ -11,7 +11,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent / "comfyui"))
 
 import make_checkpoints
-from comfyui_installation import Installation
+from comfyui_installation import PACKAGE_NAME, Installation
 from comfyui_server import ComfyServer
 
 OFFICIAL_NAMES = {
@@ -19,6 +19,7 @@ OFFICIAL_NAMES = {
     make_checkpoints.CLIP_FILE: "text_encoders/qwen_3_06b_base.safetensors",
     make_checkpoints.VAE_FILE: "vae/qwen_image_vae.safetensors",
 }
+PACK_FOLDER = "ComfyUI-AnimaFastTrain"  # as git clone names it
 CONTEXTS = "anima_contexts"
 SAVED_CONTEXT = f"{CONTEXTS}/my_character_00001_.safetensors"  # what the first run of save_context writes
 
@@ -31,6 +32,8 @@ def example_server(installation: Installation, checkpoints: Path, folder: Path) 
         (models / official).parent.mkdir(exist_ok=True)
         (models / official).symlink_to(checkpoints / made)
     server = ComfyServer(installation, models, folder / "comfyui")
+    installed = server.base / "custom_nodes"
+    (installed / PACKAGE_NAME).rename(installed / PACK_FOLDER)
     shutil.copy(installation.folder / "input" / "example.png", server.base / "input")
     return server
 

@@ -77,6 +77,7 @@ class ContextTrainer:
         self.best = BestTokens(self.grid.before, self.tokens.kept(), settings.patience, settings.least_improvement)
         self.warnings: list[str] = []
         self.done, self.retries, self.seconds = 0, 0, 0.0
+        self._remember_position()
         self._last_good: dict[str, Tensor] = {}  # the tokens of the last step whose loss was finite
 
     def run(self, on_step: Callable[[StepReport], None] | None, checkpoints: CheckpointPlan | None) -> TrainingResult:
@@ -129,6 +130,7 @@ class ContextTrainer:
         self.history.losses.append(loss)
         self.history.prior_losses.append(prior)
         self.history.learning_rates.append(rate)
+        self._remember_position()
         detached = prediction.detach()[:1]
         return StepReport(
             step=self.done,
@@ -139,6 +141,10 @@ class ContextTrainer:
             x0_estimate=lambda: self.model.estimate_x0(x_t[:1], detached, batch.sigma[:1]),
             context=lambda: self._context_of(self.tokens.kept(), self.done),
         )
+
+    def _remember_position(self) -> None:
+        """Between two steps: a cancel in the middle of one must not save what that step has already drawn."""
+        self._generator_state, self._drawn = self.generator.get_state(), list(self.batches.order.drawn)
 
     def _losses(self, batch: Batch, prediction: Tensor) -> tuple[Tensor, Tensor]:
         settings = self.settings
@@ -228,7 +234,7 @@ class ContextTrainer:
 
     def state(self) -> TrainingState:
         """Everything that a resumed run needs to end in the same tokens."""
-        tensors = {"generator": self.generator.get_state(), **self.tokens.state(), **optimiser_tensors(self.optimiser)}
+        tensors = {"generator": self._generator_state, **self.tokens.state(), **optimiser_tensors(self.optimiser)}
         best = self.best
         tensors["best.tokens"] = best.tokens.tokens
         if best.tokens.time_offsets is not None:
@@ -239,7 +245,7 @@ class ContextTrainer:
             "settings": asdict(self.settings),
             "references": self._fingerprint(),
             "history": history,
-            "position": {"done": self.done, "retries": self.retries, "drawn": self.batches.order.drawn, "seconds": self.seconds},
+            "position": {"done": self.done, "retries": self.retries, "drawn": self._drawn, "seconds": self.seconds},
             "best": {"step": best.step, "lowest": best.lowest, "worse": best.worse},
             "warnings": self.warnings,
         }
@@ -259,6 +265,7 @@ class ContextTrainer:
         self.done, self.retries, self.seconds = position["done"], position["retries"], position["seconds"]
         self.batches.order.drawn = list(position["drawn"])
         self.warnings = list(record["warnings"])
+        self._remember_position()
         for name, value in record["best"].items():
             setattr(self.best, name, value)
         best = {name.removeprefix("best."): value.to(self.device) for name, value in tensors.items() if name.startswith("best.")}

@@ -12,9 +12,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 
-from comfyui_installation import HOW_TO_GET_IT, PACKAGE_NAME, find_installation
-from example_server import configure_frontend, example_server, pretend_saved_context
-from frontend_page import SETTINGS, FrontendPage, launch
+from comfyui_installation import HOW_TO_GET_IT, find_installation
+from example_server import PACK_FOLDER, configure_frontend, example_server, pretend_saved_context
+from frontend_page import SETTINGS, VIEWPORT, FrontendPage, launch
 from playwright.sync_api import sync_playwright
 from saved_workflow import EXAMPLE_FILES
 
@@ -22,10 +22,11 @@ FOLDER = Path(__file__).parents[2] / "web" / "docs" / "images"
 BRUSH = 45  # pixels from the middle of the brush to its edge
 # Over the character of ComfyUI's example.png, in its pixels.
 STROKES = [
-    [(160, 85), (330, 215), (390, 230), (460, 210), (610, 95)],
+    [(165, 85), (330, 205), (390, 220), (460, 205), (605, 95)],
+    [(205, 150), (300, 270), (290, 170), (360, 190), (430, 185), (530, 140), (480, 300)],
     [(300, 250), (390, 270), (470, 270)],
     [(215, 368), (575, 360)],
-    [(380, 320), (340, 630), (380, 640), (385, 340), (440, 630)],
+    [(380, 320), (350, 370), (305, 630), (380, 640), (385, 340), (405, 370), (452, 630)],
     [(320, 650), (260, 740)],
     [(440, 650), (440, 750)],
 ]
@@ -74,13 +75,14 @@ def photograph_mask_editor(frontend: FrontendPage) -> None:
     page.wait_for_function("() => window.app.graph.nodes.find((node) => node.type === 'LoadImage').widgets[0].value.includes('clipspace')")
     frontend.wait_for_pictures()
     frontend.run("show_whole_graph.js")
-    photograph(frontend, "workflow")
+    page.mouse.move(VIEWPORT["width"] / 2, VIEWPORT["height"] - 20)  # away from the buttons and their tooltips
+    photograph(frontend, "mask_painted")
 
 
 def photograph_templates(frontend: FrontendPage) -> None:
     page = frontend.page
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    page.get_by_text(PACKAGE_NAME, exact=True).first.click()
+    page.get_by_text(PACK_FOLDER, exact=True).first.click()
     page.wait_for_function(
         "() => [...document.querySelectorAll('[role=dialog] img')].filter((image) => image.complete && image.naturalWidth).length >= 6"
     )

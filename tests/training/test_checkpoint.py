@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from anima_fast_train.training import EncodedReference, ReferenceContext, StepReport, TrainingSettings, train_context_tokens
 from anima_fast_train.training import checkpoint as checkpoint_module
@@ -60,6 +61,31 @@ def test_a_cancelled_run_resumes_to_the_same_tokens(tiny: Any, encoded: MakeRefe
     resumed = train_context_tokens(tiny, references, SETTINGS, resume=TrainingState.load(plan.path))
     assert same_context(whole.context, resumed.context)
     assert (whole.losses, whole.evaluations, whole.kept_step) == (resumed.losses, resumed.evaluations, resumed.kept_step)
+
+
+class InterruptedForward:
+    """A backbone whose forward pass is interrupted in the middle of a training step, after the step has drawn its noise."""
+
+    def __init__(self, backbone: Any, step: int) -> None:
+        self._backbone, self._left = backbone, step
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backbone, name)
+
+    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
+        self._left -= tokens is not None and tokens.requires_grad
+        if self._left == 0:
+            raise Cancelled
+        return self._backbone.predict(x_t, sigma, context, tokens)
+
+
+def test_a_run_cancelled_within_a_step_resumes_to_the_same_tokens(tiny: Any, encoded: MakeReference, tmp_path: Path) -> None:
+    references, plan = [encoded(seed=1), encoded(size=(8, 6), seed=2)], CheckpointPlan(tmp_path / "run.safetensors")
+    whole = train_context_tokens(tiny, references, SETTINGS)
+    with pytest.raises(Cancelled):
+        train_context_tokens(InterruptedForward(tiny, 15), references, SETTINGS, None, plan)
+    resumed = train_context_tokens(tiny, references, SETTINGS, resume=TrainingState.load(plan.path))
+    assert same_context(whole.context, resumed.context)
 
 
 def train_until_killed(tiny: Any, references: list[EncodedReference], plan: CheckpointPlan, after: float) -> None:
