@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 from comfyui_installation import HOW_TO_GET_IT, find_installation
 from example_server import configure_frontend, example_server, pretend_saved_context
 from frontend_page import CHROMIUM, SETTINGS, FrontendPage, launch
-from recorded_server import recorded_server
+from recorded_server import object_info_with_files, recorded_server
+from saved_workflow import recorded_object_info
 
 
 @pytest.fixture(scope="session")
@@ -42,13 +43,28 @@ def comfyui_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def recorded_address() -> Iterator[str]:
-    """Recorded answers, with the frontend from this environment."""
+def frontend_files() -> Path:
+    """The frontend from this environment."""
     package = importlib.util.find_spec("comfyui_frontend_package")
     if package is None or not package.submodule_search_locations:
         pytest.skip("no frontend to serve: pip install comfyui-frontend-package")
-    with recorded_server(Path(package.submodule_search_locations[0]) / "static") as address:
+    return Path(package.submodule_search_locations[0]) / "static"
+
+
+@pytest.fixture(scope="session")
+def recorded_address(frontend_files: Path) -> Iterator[str]:
+    """Recorded answers of a ComfyUI that has all files which the examples name."""
+    with recorded_server(frontend_files, object_info_with_files()) as address:
         yield address
+
+
+@pytest.fixture
+def frontend_without_files(frontend_files: Path, browser) -> Iterator[FrontendPage]:
+    """As after a fresh installation."""
+    with recorded_server(frontend_files, recorded_object_info()) as address:
+        page = FrontendPage(browser, address)
+        yield page
+        page.page.close()
 
 
 @pytest.fixture(scope="session", params=["comfyui", "recorded"])

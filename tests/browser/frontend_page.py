@@ -51,7 +51,11 @@ class FrontendPage:
         self.page.set_default_timeout(PATIENCE)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(address, wait_until="domcontentloaded")
-        self.page.wait_for_function("() => window.app?.vueAppReady && window.app.graph && LiteGraph.registered_node_types.KSampler")
+        # The default workflow loads last; what is dropped before would mix with it.
+        self.page.wait_for_function(
+            """() => window.app?.vueAppReady && window.app.extensionManager.workflow.activeWorkflow
+                && !window.app.extensionManager.spinner && window.app.graph.nodes.length > 0"""
+        )
 
     def run(self, script: str, argument: Any = None) -> Any:
         """The result of the function in one of the .js files beside this one."""
@@ -94,4 +98,4 @@ class FrontendPage:
 
     def screenshot(self, path: Path, **options: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=path, **options)
+        self.page.screenshot(path=path, animations="disabled", **options)

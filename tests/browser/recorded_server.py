@@ -54,9 +54,9 @@ def object_info_with_files() -> dict[str, dict]:
 
 
 @contextmanager
-def recorded_server(frontend: Path) -> Iterator[str]:
+def recorded_server(frontend: Path, object_info: dict[str, dict]) -> Iterator[str]:
     """The address of a server for the static files in `frontend`."""
-    answers = {**EMPTY_ANSWERS, "/api/object_info": object_info_with_files()}
+    answers = {**EMPTY_ANSWERS, "/api/object_info": object_info}
 
     class Handler(SimpleHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from frontend_page import FrontendPage
-from saved_workflow import EXAMPLES, NOTES, SavedWorkflow, recorded_object_info
+from saved_workflow import EXAMPLE_FILES, EXAMPLES, NOTES, SavedWorkflow, recorded_object_info
 
 SCREENSHOTS = Path(__file__).parent / "output"
 
@@ -80,3 +80,13 @@ def test_a_missing_node_would_be_noticed(frontend: FrontendPage) -> None:
     workflow["nodes"][-1]["type"] = "NoSuchNode"
     frontend.drop("with_a_missing_node", json.dumps(workflow))
     assert "NoSuchNode" in missing_types(frontend.read_graph()["nodes"])
+
+
+def test_missing_files_are_offered_for_download(frontend_without_files: FrontendPage) -> None:
+    path = EXAMPLE_FILES["masked_training"]
+    frontend_without_files.drop(path.stem, path.read_text(encoding="utf-8"))
+    page = frontend_without_files.page
+    page.get_by_text("View details").click()
+    page.get_by_role("button", name="Download all").wait_for()
+    frontend_without_files.screenshot(SCREENSHOTS / "missing_files.png")
+    assert page.get_by_text("Download", exact=True).count() == 3  # model, text encoder, VAE

@@ -15,10 +15,9 @@ from PIL import Image, ImageDraw
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from example_server import example_server
-from saved_workflow import EXAMPLES, SavedWorkflow, recorded_object_info
+from saved_workflow import EXAMPLE_FILES, SavedWorkflow, recorded_object_info
 
 SMALL = {"training_image_size": 64, "width": 128, "height": 128, "train_steps": 2, "steps": 2}
-EXAMPLE_FILES = {path.stem: path for path in EXAMPLES}
 # What shows something to the user, and under which name /history keeps it.
 SHOWN = {
     "SaveImage": "images",
