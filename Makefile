@@ -13,7 +13,7 @@ PIP    := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet
 MYPY_ROOT := $(VENV)/mypy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format examples clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -35,6 +35,11 @@ check: $(VENV)/dev.stamp ## Run ruff and mypy
 format: $(VENV)/dev.stamp ## Sort imports and format the code
 	$(VENV)/bin/ruff check --select I --fix .
 	$(VENV)/bin/ruff format .
+
+examples: $(VENV)/dev.stamp ## Build the example workflows, thumbnails and screenshots anew (needs ComfyUI)
+	$(VENV)/bin/python tests/browser/build_examples.py
+	$(VENV)/bin/python tests/comfyui/object_info.py
+	$(VENV)/bin/python tests/browser/build_screenshots.py
 
 clean: ## Remove .venv, caches and outputs
 	rm -rf $(VENV) output build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

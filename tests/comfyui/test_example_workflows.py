@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from example_server import example_server
 from saved_workflow import EXAMPLE_FILES, SavedWorkflow, recorded_object_info
 
-SMALL = {"training_image_size": 64, "width": 128, "height": 128, "train_steps": 2, "steps": 2}
+SMALL = {"training_image_size": 128, "width": 128, "height": 128, "train_steps": 2, "steps": 2}
 # What shows something to the user, and under which name /history keeps it.
 SHOWN = {
     "SaveImage": "images",
