@@ -12,6 +12,7 @@ from make_checkpoints import ANIMA_WIDTH
 from workflows import Workflow, node, patch, sampling, saving, training
 
 LORA = "test-lora.safetensors"
+CONTROL = "test-lllite.safetensors"
 
 
 def advanced_sampler(model: list) -> Workflow:
@@ -70,6 +71,23 @@ def test_a_lora_acts_in_training(server: ComfyServer):
     assert lines[0].split("before")[0] != lines[1].split("before")[0]
 
 
+def test_controlnet_for_anima_acts_before_and_after_the_patch_alike(server: ComfyServer):
+    """Anima's kind of ControlNet patches the same cross-attention as a context does."""
+    write_control(server)
+    trained = training()
+
+    def latent(nodes: Workflow, model: list) -> numpy.ndarray:
+        return server.latent(server.run_well({**trained, **nodes, **sampling(model)}), "latent")
+
+    before = latent({**control(["model", 0]), "patch": patch(["control", 0], ["train", 0])}, ["patch", 0])
+    after = latent({"patch": patch(["model", 0], ["train", 0]), **control(["patch", 0])}, ["control", 0])
+    without_control = latent({"patch": patch(["model", 0], ["train", 0])}, ["patch", 0])
+    without_context = latent(control(["model", 0]), ["control", 0])
+    assert numpy.array_equal(before, after)
+    assert not numpy.allclose(before, without_control, atol=1e-3)
+    assert not numpy.allclose(before, without_context, atol=1e-3)
+
+
 def test_a_later_start_and_an_earlier_end_are_each_between_all_and_nothing(server: ComfyServer):
     trained, latents = training(), {}
     for name, window in {"all": {}, "late": {"start_percent": 0.5}, "early": {"end_percent": 0.5}, "none": {"start_percent": 1.0}}.items():
@@ -96,6 +114,37 @@ def test_prompts_for_parts_of_the_schedule_work_with_a_patched_model(server: Com
 
 def lora(model: list) -> dict[str, Any]:
     return node("LoraLoaderModelOnly", model=model, lora_name=LORA, strength_model=1.0)
+
+
+def control(model: list) -> Workflow:
+    inputs = {"image": ["reference", 0], "strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
+    return {
+        "control_model": node("ModelPatchLoader", name=CONTROL),
+        "control": node("AnimaLLLiteApply", model=model, model_patch=["control_model", 0], **inputs),
+    }
+
+
+def write_control(server: ComfyServer) -> None:
+    """Random weights in the layout of an Anima LLLite of version 2, acting on one block of each kind."""
+    from safetensors.numpy import save_file
+
+    generator = numpy.random.default_rng(struct.unpack("<I", b"lite")[0])
+    half, dim, embedding, inner = 8, 16, 8, 4
+    shapes = {"conv1": (half, 3, 4, 4), "conv2": (half, half, 3, 3), "conv3": (dim, half, 4, 4), "proj": (embedding, dim, 1, 1)}
+    tensors = {f"lllite_conditioning1.{name}.weight": generator.normal(size=shape) * 0.3 for name, shape in shapes.items()}
+    tensors |= {f"lllite_conditioning1.{name}.bias": numpy.zeros(shape[0]) for name, shape in shapes.items()}
+    for name, width in (("norm1", half), ("norm2", half), ("norm3", dim), ("out_norm", embedding)):
+        tensors |= {f"lllite_conditioning1.{name}.weight": numpy.ones(width), f"lllite_conditioning1.{name}.bias": numpy.zeros(width)}
+    linear = {"down": (inner, ANIMA_WIDTH), "mid": (inner, inner + embedding), "cond_to_film": (2 * inner, embedding), "up": (ANIMA_WIDTH, inner)}
+    for target in ("2_self_attn_q_proj", "3_cross_attn_q_proj", "4_mlp_layer1"):
+        for name, shape in linear.items():
+            tensors[f"lllite_dit_blocks_{target}.{name}.weight"] = generator.normal(size=shape) * 0.3
+            tensors[f"lllite_dit_blocks_{target}.{name}.bias"] = numpy.zeros(shape[0])
+        tensors[f"lllite_dit_blocks_{target}.depth_embed"] = numpy.zeros(embedding)
+    folder = server.base / "models" / "model_patches"
+    folder.mkdir(exist_ok=True)
+    single = {name: value.astype(numpy.float32) for name, value in tensors.items()}
+    save_file(single, folder / CONTROL, {"lllite.version": "2"})
 
 
 def write_lora(server: ComfyServer) -> None:
