@@ -1,7 +1,20 @@
 """Training masks: where they come from, how they are shaped and framed, how they get to latent resolution."""
 
 from .collage import Collage, CollageLayout, compose_collage
-from .framing import Box, Framed, box_of_mask, crop, crop_to_aspect, crop_to_mask, flip, letterbox, resize_mask, resize_picture
+from .framing import (
+    Box,
+    Framed,
+    box_of_mask,
+    crop,
+    crop_to_aspect,
+    crop_to_mask,
+    flip,
+    letterbox,
+    random_window,
+    replace_background,
+    resize_mask,
+    resize_picture,
+)
 from .latent import REDUCTIONS, ReductionReport, coverage, latent_size_of, match_masks, report_reduction, to_latent_mask
 from .preview import overlay, preview_reference, preview_tensor
 from .shape import MaskShape, shape_mask
@@ -32,6 +45,8 @@ __all__ = [
     "overlay",
     "preview_reference",
     "preview_tensor",
+    "random_window",
+    "replace_background",
     "report_reduction",
     "resize_mask",
     "resize_picture",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 
 from comfy_api.latest import io
+from torch import Tensor
 
+from ..training.appearance import BACKGROUNDS, LARGEST_CROP, Backgrounds, PictureVariety
 from ..training.caption import CaptionOptions
 from ..training.reference import Framing
 from ..training.variants import Augmentation
+from .backbone import usable_outside_inference
 
 DEFAULTS = CaptionOptions()
 
@@ -25,7 +28,7 @@ def augmentation_inputs() -> list[io.Input]:
         ),
         io.Boolean.Input(
             "flip_augmentation",
-            default=Augmentation().flip,
+            default=PictureVariety().flip,
             optional=True,
             tooltip="Show every reference mirrored in half of its draws. Leave it off for asymmetric characters: an eyepatch changes sides.",
         ),
@@ -60,15 +63,48 @@ def augmentation_inputs() -> list[io.Input]:
     ]
 
 
+def picture_inputs() -> list[io.Input]:
+    """What keeps a picture from being learned by heart; optional as well, and last of all, since saved workflows hold values by place."""
+    return [
+        io.Float.Input(
+            "random_crop",
+            default=PictureVariety().random_crop,
+            min=0.0,
+            max=LARGEST_CROP,
+            step=0.01,
+            optional=True,
+            tooltip="Show the reference cropped at random: the share of each side that a crop may cut off. 0 is off. With 0.3 pose and place "
+            "are hardly learned, so that the subject is drawn more freely, with less detail.",
+        ),
+        io.Combo.Input(
+            "backgrounds",
+            options=list(BACKGROUNDS),
+            default=PictureVariety().backgrounds,
+            optional=True,
+            tooltip="Put the subject, cut out by its mask, before other backgrounds, so that the context leans less on its own. "
+            + "; ".join(f"{name}: {meaning}" for name, meaning in BACKGROUNDS.items())
+            + ".",
+        ),
+        io.Image.Input("background_images", optional=True, tooltip="The pictures for backgrounds 'pictures', one or a batch; of any size."),
+    ]
+
+
 def read_augmentation(
-    flip_augmentation: bool = Augmentation().flip,
+    flip_augmentation: bool = PictureVariety().flip,
     name: str = DEFAULTS.name,
     shuffle_tags: bool = DEFAULTS.shuffle_tags,
     tag_dropout: float = DEFAULTS.tag_dropout,
     caption_dropout: float = DEFAULTS.caption_dropout,
+    random_crop: float = PictureVariety().random_crop,
+    backgrounds: Backgrounds = PictureVariety().backgrounds,
+    background_images: Tensor | None = None,
 ) -> Augmentation:
-    """What the inputs say; the templates come from the training node."""
-    return Augmentation(CaptionOptions("", name, shuffle_tags, tag_dropout, caption_dropout), flip_augmentation)
+    """What the inputs say; the templates come from the training node. Raises ValueError where they make no sense."""
+    pictures = () if background_images is None else tuple(usable_outside_inference(background_images)[..., :3])
+    return Augmentation(
+        CaptionOptions("", name, shuffle_tags, tag_dropout, caption_dropout),
+        PictureVariety(flip_augmentation, random_crop, backgrounds, pictures),
+    )
 
 
 AUGMENTATION_INPUTS = tuple(inspect.signature(read_augmentation).parameters)

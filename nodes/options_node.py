@@ -12,7 +12,7 @@ from ..masking.sources import MASK_SOURCES, MaskSource
 from ..training.learning_rate import Shape
 from ..training.reference import FITS, Fit, Framing
 from ..training.settings import TrainingSettings
-from .augmentation_inputs import AUGMENTATION_INPUTS, augmentation_inputs, read_augmentation
+from .augmentation_inputs import AUGMENTATION_INPUTS, augmentation_inputs, picture_inputs, read_augmentation
 from .backbone import Precision
 from .checkpoint_files import CheckpointOptions, checkpoint_inputs
 from .checkpointing import Checkpointing
@@ -47,6 +47,7 @@ class TrainingOptionsNode(io.ComfyNode):
                 *augmentation_inputs(),
                 *steering_inputs(),
                 *checkpoint_inputs(),
+                *picture_inputs(),
             ],
             outputs=[Options.Output("options", tooltip="For a training node or Preview Training Mask.")],
         )

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..masking import coverage
+from .appearance import PictureVariety, appearances
 from .backbone import Backbone
-from .reference import Framing, Reference, prepare_reference
+from .reference import Framing, Reference
 from .variants import Augmentation, View, draw_prompts
 
 
@@ -59,18 +60,18 @@ def encode_references(
 ) -> list[EncodedReference]:
     """Frames, resizes and encodes references one after the other: of an iterable that decodes them, one picture is held at a time.
 
-    reduction: "area" or "max", how the mask gets to latent resolution. generator: a CPU generator for prompts with chance in
-    them; without one they are the same in every run.
+    reduction: "area" or "max", how the mask gets to latent resolution. generator: a CPU generator for pictures and prompts
+    with chance in them; without one they are the same in every run.
     Raises ValueError, one sentence that names the reference.
     """
+    generator = generator or torch.Generator().manual_seed(0)
     pictures = []
     for reference in references:
-        pictures.append(_encode_picture(backbone, reference, framing, reduction, augmentation.flip))
+        pictures.append(_encode_picture(backbone, reference, framing, reduction, augmentation.pictures, generator))
         del reference  # or it would stay in memory until the next one is decoded
     if not pictures:
         raise ValueError("no reference image came, expected at least one")
     # Prompts come after all pictures, so that a GPU with room for one of them loads VAE and text encoder once.
-    generator = generator or torch.Generator().manual_seed(0)
     contexts: dict[str, Tensor] = {}
     encoded = []
     for picture in pictures:
@@ -98,7 +99,7 @@ def encode_references(
 
 @dataclass(frozen=True)
 class _Picture:
-    """A reference without its pixels: (latent, latent mask) as it is and, where asked for, mirrored."""
+    """A reference without its pixels: (latent, latent mask) as it is, then in its other appearances."""
 
     shown: tuple[tuple[Tensor, Tensor], ...]
     caption: str
@@ -107,10 +108,11 @@ class _Picture:
     size: tuple[int, int]
 
 
-def _encode_picture(backbone: Backbone, reference: Reference, framing: Framing, reduction: str, flip: bool) -> _Picture:
+def _encode_picture(
+    backbone: Backbone, reference: Reference, framing: Framing, reduction: str, variety: PictureVariety, generator: torch.Generator
+) -> _Picture:
     shown = []
-    for mirrored in (False, True) if flip else (False,):
-        prepared = prepare_reference(reference, replace(framing, flip=framing.flip != mirrored))
+    for prepared in appearances(reference, framing, variety, generator):
         height, width = prepared.image.shape[:2]
         latent = backbone.encode_image(prepared.image[None])
         if latent.ndim not in (4, 5):

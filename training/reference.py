@@ -153,14 +153,24 @@ def prepare_reference(reference: Reference, framing: Framing) -> Reference:
     Returns a reference whose image is [h,w,3] at training size and whose mask, never None, covers the same rectangle at the
     resolution of the source. Reduce it with latent_mask.
     """
+    framed, size = frame_reference(reference, framing)
+    return resize_framed(reference, framed, size, framing.flip)
+
+
+def frame_reference(reference: Reference, framing: Framing) -> tuple[Framed, tuple[int, int]]:
+    """Picture and mask, cropped and fitted at the resolution of the source, and the (width, height) to resize the picture to."""
     height, width = reference.image.shape[:2]
     mask = reference.image.new_ones(height, width) if reference.mask is None else resize_mask(reference.mask, width, height)
     framed = Framed(reference.image, mask)
     if framing.crop_margin is not None:
         framed = crop_to_mask(framed, framing.crop_margin)
-    framed, (width, height) = _fitted(framed, framing)
-    framed = Framed(resize_picture(framed.image, width, height), framed.mask)
-    if framing.flip:
+    return _fitted(framed, framing)
+
+
+def resize_framed(reference: Reference, framed: Framed, size: tuple[int, int], mirrored: bool) -> Reference:
+    """The reference with a framed picture resized to (width, height), its mask at the resolution it has."""
+    framed = Framed(resize_picture(framed.image, *size), framed.mask)
+    if mirrored:
         framed = flip(framed)
     if float(framed.mask.max()) < _FAINTEST_WEIGHT:
         raise ValueError(f"the mask of {reference.name!r} selects nothing once the picture is cropped to its training size")

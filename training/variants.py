@@ -1,4 +1,4 @@
-"""The ways in which one reference is shown in training, under several prompts and mirrored or not, all encoded before the first step."""
+"""The ways in which one reference is shown in training, as several pictures and under several prompts, all encoded before the first step."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .appearance import PictureVariety
 from .caption import CaptionOptions, draw_caption, options_for, plain_prompt
 
 # Prompts that are drawn and encoded for all references together, and at least for each: enough that a dropout of a tenth
@@ -17,13 +18,10 @@ LEAST_PROMPTS = 4
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much references vary from step to step; the defaults show each in one way, under its own caption.
-
-    flip: show each reference mirrored in half of its draws. Off for asymmetric characters: an eyepatch changes sides.
-    """
+    """How much references vary from step to step; the defaults show each in one way, under its own caption."""
 
     captions: CaptionOptions = CaptionOptions()
-    flip: bool = False
+    pictures: PictureVariety = PictureVariety()
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from anima_fast_train.masking import match_masks
 from anima_fast_train.training import Framing, Reference, encode_references, make_reference, masked_diffusion_loss, references_from_batch
+from anima_fast_train.training.appearance import PictureVariety
 from anima_fast_train.training.caption import CaptionOptions
 from anima_fast_train.training.variants import Augmentation
 
 FRAMING = Framing(size=64)
+MIRRORED = PictureVariety(flip=True)
 
 
 def half(width: int = 64, height: int = 64, **changes: Any) -> Reference:
@@ -77,7 +79,7 @@ def test_one_picture_is_held_at_a_time(tiny: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_mirrored_view_mirrors_picture_and_mask_together(tiny: Any) -> None:
-    (encoded,) = encode_references(tiny, [half()], FRAMING, augmentation=Augmentation(flip=True))
+    (encoded,) = encode_references(tiny, [half()], FRAMING, augmentation=Augmentation(pictures=MIRRORED))
     plain, mirrored = encoded.views
     torch.testing.assert_close(mirrored.latent, plain.latent.flip(-1))
     torch.testing.assert_close(mirrored.latent_mask, plain.latent_mask.flip(-1))

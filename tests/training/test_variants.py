@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from anima_fast_train.training import Framing, encode_references, make_reference, train_context_tokens
+from anima_fast_train.training.appearance import PictureVariety
 from anima_fast_train.training.batches import BatchSource
 from anima_fast_train.training.caption import CaptionOptions
 from anima_fast_train.training.evaluation import EvaluationGrid
@@ -16,6 +17,7 @@ from anima_fast_train.training.settings import TrainingSettings
 from anima_fast_train.training.variants import ALL_PROMPTS, LEAST_PROMPTS, Augmentation, draw_prompts
 
 FRAMING = Framing(size=32)
+MIRRORED = PictureVariety(flip=True)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -71,7 +73,7 @@ def test_batches_show_every_variant_alike_often_with_its_own_mask(tiny: Any) -> 
     mask = torch.zeros(32, 32)
     mask[:, :8] = 1
     reference = make_reference(mask.unsqueeze(-1).repeat(1, 1, 3), mask)
-    encoded = encode_references(tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb"), flip=True), generator=seeded())
+    encoded = encode_references(tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb"), MIRRORED), generator=seeded())
     settings = TrainingSettings(batch_size=4, noise_pool=256)
     source = BatchSource(tiny, encoded, settings, 100, seeded())
     seen: Counter[tuple[bool, bool]] = Counter()
@@ -88,14 +90,14 @@ def test_batches_show_every_variant_alike_often_with_its_own_mask(tiny: Any) -> 
 def test_the_evaluation_shows_a_reference_as_it_is(tiny: Any) -> None:
     reference = make_reference(torch.rand(32, 32, 3, generator=seeded()), torch.ones(32, 32))
     plain = encode_references(tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a")))
-    varied = encode_references(tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb", caption_dropout=0.3), flip=True))
+    varied = encode_references(tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb", caption_dropout=0.3), MIRRORED))
     assert len(varied[0].views) > 8
     assert EvaluationGrid(tiny, varied, 8).before == EvaluationGrid(tiny, plain, 8).before
 
 
 def test_training_with_variants_learns_and_repeats(tiny: Any) -> None:
     reference = make_reference(torch.rand(32, 32, 3, generator=seeded()), torch.ones(32, 32))
-    augmentation = Augmentation(CaptionOptions("a, b, c", tag_dropout=0.3, shuffle_tags=True), flip=True)
+    augmentation = Augmentation(CaptionOptions("a, b, c", tag_dropout=0.3, shuffle_tags=True), MIRRORED)
     runs = []
     for seed in (1, 1, 2):
         encoded = encode_references(tiny, [reference], FRAMING, augmentation=augmentation, generator=seeded(seed))

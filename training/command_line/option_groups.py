@@ -11,7 +11,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from ...masking import MaskShape, match_masks
+from ..appearance import BACKGROUNDS, PictureVariety
 from ..caption import CaptionOptions
+from ..image_file import read_image
 from ..miniature import scene
 from ..miniature.backbone import MiniatureBackbone
 from ..reference import Framing
@@ -30,6 +32,10 @@ PROMPT_HELP = (
     "A picture with a caption of its own is shown under that, unless [filewords] says where it goes."
 )
 CAPTIONS_HELP = "Captions of --folder: " + "; ".join(f"{name}: {meaning}" for name, meaning in CAPTION_SOURCES.items()) + "."
+
+BACKGROUNDS_HELP = (
+    "Before what the subject is put, cut out by its mask: " + "; ".join(f"{name}: {meaning}" for name, meaning in BACKGROUNDS.items()) + "."
+)
 
 
 def with_options(**groups: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -137,5 +143,10 @@ def read_augmentation(
     tag_dropout: Annotated[float, typer.Option(help="Share of the tags that are left out at random, 0 to 1.")] = 0.0,
     caption_dropout: Annotated[float, typer.Option(help="Share of the draws under an empty prompt; 1 trains unconditionally.")] = 0.0,
     flip: Annotated[bool, typer.Option("--flip", help="Show every picture mirrored in half of its draws. Not for asymmetric characters.")] = False,
+    random_crop: Annotated[float, typer.Option(help="Crop pictures at random: the share of each side that may be cut off, 0 to 0.9.")] = 0.0,
+    backgrounds: Annotated[str, typer.Option(help=BACKGROUNDS_HELP)] = PictureVariety().backgrounds,
+    background: Annotated[list[Path] | None, typer.Option(help="A picture for --backgrounds pictures; repeat the option for several.")] = None,
 ) -> Augmentation:
-    return Augmentation(CaptionOptions(prompt, name, shuffle_tags, tag_dropout, caption_dropout), flip)
+    captions = CaptionOptions(prompt, name, shuffle_tags, tag_dropout, caption_dropout)
+    pictures = tuple(read_image(path).rgb for path in background or [])
+    return Augmentation(captions, PictureVariety(flip, random_crop, backgrounds, pictures))  # type: ignore[arg-type]
