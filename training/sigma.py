@@ -60,13 +60,3 @@ def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
     """s·σ / (1 + (s-1)·σ): what a sampler with this shift does to its steps (Esser 2024, section 5.3.2)."""
     return shift * sigma / (1 + (shift - 1) * sigma)
 
-
-def antithetic_noise(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Standard normal noise of `shape` [B,...], float32 on the CPU, whose rows 2i and 2i+1 are each other's negative.
-
-    What is odd in the noise cancels within a pair, as long as both rows have the same reference and sigma. With an odd B the
-    last row stands alone.
-    """
-    rows = shape[0]
-    half = torch.randn((rows + 1) // 2, *shape[1:], generator=generator)
-    return torch.stack([half, -half], dim=1).flatten(0, 1)[:rows]

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from anima_fast_train.training.sigma import SigmaSettings, antithetic_noise, sample_sigma, shift_sigma, sigma_at, sigma_grid
+from anima_fast_train.training.sigma import SigmaSettings, sample_sigma, shift_sigma, sigma_at, sigma_grid
 
 EVERY_KIND = [
     SigmaSettings(distribution=distribution, shift=shift, stratified=stratified)
@@ -92,19 +92,3 @@ def test_the_grid_is_fixed_rising_and_in_the_middle_of_each_part():
 def test_settings_without_meaning_are_refused(change):
     with pytest.raises(ValueError, match=rf"^sigma {next(iter(change))} is .*, expected"):
         SigmaSettings(**change)
-
-
-@pytest.mark.parametrize("rows", [1, 4, 5])
-def test_antithetic_rows_are_each_others_negative(rows):
-    noise = antithetic_noise((rows, 2, 3, 3), seeded())
-    assert noise.shape == (rows, 2, 3, 3)
-    paired = rows // 2 * 2
-    assert torch.equal(noise[0:paired:2], -noise[1:paired:2])
-    assert torch.equal(noise, antithetic_noise((rows, 2, 3, 3), seeded()))
-
-
-def test_antithetic_noise_is_standard_normal_and_pairs_differ():
-    noise = antithetic_noise((400, 100), seeded())
-    assert noise.mean().abs() < 1e-6
-    assert noise.std().item() == pytest.approx(1.0, abs=0.02)
-    assert not torch.equal(noise[0], noise[2])

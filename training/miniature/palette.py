@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RGB = tuple[int, int, int]
@@ -51,6 +52,17 @@ UNSEEN = (LIME, TEAL, PURPLE)
 UNSEEN_EYES = (YELLOW, TEAL, PURPLE)
 BACKGROUND = (BLACK, WHITE, BROWN, ORANGE, RED, PINK, BLUE, GREEN, YELLOW, LIME, TEAL, PURPLE)
 SKIN: tuple[RGB, ...] = ((255, 226, 205), (250, 214, 188), (238, 192, 160), (205, 150, 115))
+
+
+def nearest(colour: RGB, shades: Sequence[Shade]) -> Shade:
+    """The shade whose middle hue is nearest on the circle; for a colour that has a hue."""
+    hue = colorsys.rgb_to_hsv(*(channel / 255 for channel in colour))[0] * 360
+
+    def distance(shade: Shade) -> float:
+        apart = abs(hue - sum(shade.hue) / 2) % 360
+        return min(apart, 360 - apart)
+
+    return min(shades, key=distance)
 
 
 def darker(colour: RGB, factor: float) -> RGB:

@@ -62,5 +62,17 @@ def draw_scene(seed: int) -> Scene:
 def draw_reference(seed: int) -> Scene:
     """A picture of a character whose colours and accessory the miniature has never seen, over a busy background."""
     rng = random.Random(f"reference {seed}")
+    who = character.draw_unseen_character(rng)
     busy = [pattern for pattern in background.PATTERNS if pattern != "plain"]
-    return compose(character.draw_unseen_character(rng), character.draw_pose(rng), rng, rng.choice(busy))
+    return compose(who, character.draw_pose(rng), rng, rng.choice(busy))
+
+
+def reference_character(seed: int) -> character.Character:
+    """Who `draw_reference` shows."""
+    return character.draw_unseen_character(random.Random(f"reference {seed}"))
+
+
+def draw_elsewhere(seed: int, number: int) -> Scene:
+    """The character of `draw_reference(seed)` in another pose before another background; every second one is plain."""
+    rng = random.Random(f"elsewhere {seed} {number}")
+    return compose(reference_character(seed), character.draw_pose(rng), rng, "plain" if number % 2 else None)
