@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..training.reference import make_reference, references_from_batch
+from ..training.reference import references_from_batch
 from ..training.reference_list import ReferenceList
 from .socket_types import CATEGORY, References
 
@@ -50,6 +52,12 @@ class AddReference(io.ComfyNode):
                 io.Int.Input(
                     "repeats", default=1, min=1, max=10_000, advanced=True, tooltip="Multiplies weight, as the repeats of a data set folder do."
                 ),
+                io.Mask.Input(
+                    "attention_map",
+                    optional=True,
+                    tooltip="What matters most of what is learned, such as the face: white counts attention_weight times (Training Options; 4), "
+                    "black once.",
+                ),
             ],
             outputs=[
                 References.Output("references", tooltip="All references so far, for a training node, a collage, a preview or the next Add Reference.")
@@ -65,7 +73,11 @@ class AddReference(io.ComfyNode):
         repeats: int,
         mask: Tensor | None = None,
         references: ReferenceList | None = None,
+        attention_map: Tensor | None = None,
     ) -> io.NodeOutput:
         references = references or ReferenceList()
-        added = [make_reference(one) for one in image] if mask is None else references_from_batch(image, mask)
+        drawn = image.new_ones(1, *image.shape[1:3]) if mask is None else mask
+        added = references_from_batch(image, drawn, attention=attention_map)
+        if mask is None:
+            added = [replace(reference, mask=None) for reference in added]
         return io.NodeOutput(references.adding(added, caption, weight, repeats))

@@ -17,7 +17,7 @@ from .backbone import Precision
 from .checkpoint_files import CheckpointOptions, checkpoint_inputs
 from .checkpointing import Checkpointing
 from .socket_types import CATEGORY, Options
-from .steering_inputs import steering_inputs
+from .steering_inputs import emphasis_inputs, steering_inputs
 from .training_options import TrainingOptions
 
 DEFAULTS = TrainingOptions()
@@ -48,6 +48,7 @@ class TrainingOptionsNode(io.ComfyNode):
                 *steering_inputs(),
                 *checkpoint_inputs(),
                 *picture_inputs(),
+                *emphasis_inputs(),
             ],
             outputs=[Options.Output("options", tooltip="For a training node or Preview Training Mask.")],
         )

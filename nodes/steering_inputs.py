@@ -1,10 +1,10 @@
-"""The inputs of Training Options that say what tokens there are, what they begin at, and when training ends."""
+"""The inputs of Training Options that say what tokens there are, what they begin at, what counts most, and when training ends."""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..training.settings import TrainingSettings
+from ..training.settings import LARGEST_ATTENTION, TrainingSettings
 
 SETTINGS = TrainingSettings()
 
@@ -67,5 +67,20 @@ def steering_inputs() -> list[io.Input]:
             optional=True,
             advanced=True,
             tooltip="Stop when so many evaluations in a row brought no improvement. 0 runs all steps. The best tokens are kept either way.",
+        ),
+    ]
+
+
+def emphasis_inputs() -> list[io.Input]:
+    return [
+        io.Float.Input(
+            "attention_weight",
+            default=SETTINGS.attention_weight,
+            min=1.0,
+            max=LARGEST_ATTENTION,
+            step=0.1,
+            optional=True,
+            advanced=True,
+            tooltip="How many times white of an attention_map counts, where black counts once. 1 is as without the map.",
         ),
     ]

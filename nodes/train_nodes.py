@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -9,7 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..masking.sources import extract_mask
-from ..training.reference import Framing, make_reference, references_from_batch
+from ..training.reference import Framing, references_from_batch
 from ..training.reference_list import ReferenceList
 from ..training.settings import TrainingSettings
 from .backbone import usable_outside_inference
@@ -53,12 +54,11 @@ class TrainContextTokens(io.ComfyNode):
         reference_image: Tensor | None = None,
         options: TrainingOptions | None = None,
         references: ReferenceList | None = None,
+        attention_map: Tensor | None = None,
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
         settings = options.training_settings(train_steps, learning_rate, num_tokens, init_std, seed)
-        images = () if reference_image is None else usable_outside_inference(reference_image)
-        pictures = tuple(make_reference(image, name=f"reference {n}") for n, image in enumerate(images, start=1))
-        together = joined(ReferenceList(pictures, whole=True), references)
+        together = joined(whole_references(reference_image, attention_map), references)
         framing, augmentation = options.framing_at(training_image_size), options.augmentation_of(training_prompt)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
@@ -97,22 +97,36 @@ class MaskTrainContextTokens(io.ComfyNode):
         training_mask: Tensor | None = None,
         options: TrainingOptions | None = None,
         references: ReferenceList | None = None,
+        attention_map: Tensor | None = None,
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
         settings = options.training_settings(train_steps, learning_rate, num_tokens, init_std, seed)
-        together = joined(masked_references(reference_image, training_mask, options), references)
+        together = joined(masked_references(reference_image, training_mask, options, attention_map), references)
         framing, augmentation = options.framing_at(training_image_size), options.augmentation_of(training_prompt)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
 
-def masked_references(reference_image: Tensor | None, training_mask: Tensor | None, options: TrainingOptions) -> ReferenceList:
-    """The references of the two sockets. Raises ValueError where one is wired without the other."""
+def masked_references(
+    reference_image: Tensor | None, training_mask: Tensor | None, options: TrainingOptions, attention_map: Tensor | None = None
+) -> ReferenceList:
+    """The references of the three sockets. Raises ValueError where one is wired without reference_image."""
     if reference_image is None:
-        if training_mask is not None:
-            raise ValueError("training_mask came without reference_image, expected both, or a picture and its mask through Add Reference")
+        for name, came in (("training_mask", training_mask), ("attention_map", attention_map)):
+            if came is not None:
+                raise ValueError(f"{name} came without reference_image, expected both, or a picture and its mask through Add Reference")
         return ReferenceList()
     masks = None if training_mask is None else usable_outside_inference(extract_mask(options.mask_source, mask=training_mask))
-    return ReferenceList(tuple(references_from_batch(usable_outside_inference(reference_image), masks)))
+    return ReferenceList(tuple(references_from_batch(usable_outside_inference(reference_image), masks, attention=usable(attention_map))))
+
+
+def whole_references(reference_image: Tensor | None, attention_map: Tensor | None) -> ReferenceList:
+    """The references of the two sockets, learned as a whole."""
+    all_white = None if reference_image is None else reference_image.new_ones(1, *reference_image.shape[1:3])
+    return replace(masked_references(reference_image, all_white, TrainingOptions(), attention_map), whole=True)
+
+
+def usable(attention_map: Tensor | None) -> Tensor | None:
+    return None if attention_map is None else usable_outside_inference(attention_map)
 
 
 def joined(first: ReferenceList, added: ReferenceList | None) -> ReferenceList:
@@ -203,6 +217,12 @@ def training_inputs(masked: bool) -> list[io.Input]:
             optional=True,
             tooltip="More pictures of the subject, from Add Reference or Load Reference Folder; they may come without a reference_image. "
             + ("Those without a mask are learned as a whole." if masked else "Their masks are left out here: all of each is learned."),
+        ),
+        io.Mask.Input(
+            "attention_map",
+            optional=True,
+            tooltip="What matters most of what is learned, such as the face: white counts attention_weight times (Training Options; 4), "
+            "black once. It selects nothing by itself. One for all pictures of reference_image or one for each.",
         ),
     ]
 

@@ -13,11 +13,15 @@ from .encode import EncodedReference
 from .noise_pool import automatic_pool_size, draw_entries, make_pools, pool_sizes
 from .reference_order import ReferenceOrder
 from .settings import TrainingSettings
+from .variants import View
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one latent size. base holds the predictions without tokens, None without prior preservation."""
+    """Rows of one latent size. base holds the predictions without tokens, None without prior preservation.
+
+    emphasis [B,1,h,w] says how often each cell counts, 1 or more; None counts all of the mask alike.
+    """
 
     x0: Tensor
     noise: Tensor
@@ -25,6 +29,7 @@ class Batch:
     context: Tensor
     latent_mask: Tensor
     base: Tensor | None
+    emphasis: Tensor | None = None
 
 
 class BatchSource:
@@ -71,4 +76,12 @@ class BatchSource:
             context=torch.cat([view.context for view in shown]),
             latent_mask=torch.cat([view.latent_mask for view in shown]),
             base=torch.cat(base).to(device) if base else None,
+            emphasis=self._emphasis(shown),
         )
+
+    def _emphasis(self, shown: Sequence[View]) -> Tensor | None:
+        """1 where an attention map is black, attention_weight where it is white."""
+        if all(view.attention is None for view in shown):
+            return None
+        maps = [torch.zeros_like(view.latent_mask) if view.attention is None else view.attention for view in shown]
+        return 1 + (self._settings.attention_weight - 1) * torch.cat(maps)

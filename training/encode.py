@@ -23,7 +23,7 @@ class EncodedReference:
     latent: [1,C,h,w] or [1,C,1,h,w] float32; latent_mask: [1,1,h,w] float32 0..1; context: [1,L,D], zero padded.
     weight says how often it is drawn beside the others; image_size is (width, height) in pixels.
     caption is the prompt of `context`. variants are the ways in which training shows it, all alike often; none means that it
-    is only shown as it is.
+    is only shown as it is. attention: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
     """
 
     latent: Tensor
@@ -34,6 +34,7 @@ class EncodedReference:
     name: str = "reference"
     image_size: tuple[int, int] = (0, 0)
     variants: tuple[View, ...] = ()
+    attention: Tensor | None = None
 
     @property
     def coverage(self) -> float:
@@ -42,7 +43,7 @@ class EncodedReference:
 
     @property
     def views(self) -> tuple[View, ...]:
-        return self.variants or (View(self.latent, self.latent_mask, self.context),)
+        return self.variants or (View(self.latent, self.latent_mask, self.context, self.attention),)
 
     def without_variants(self) -> EncodedReference:
         """As the evaluation shows it: not mirrored, its prompt without chance."""
@@ -80,8 +81,8 @@ def encode_references(
             if prompt not in contexts:
                 contexts[prompt] = backbone.encode_prompt(prompt)
         plain, *drawn = _of_one_length([contexts[prompt] for prompt in (prompts.plain, *prompts.drawn)])
-        views = [View(latent, mask, context) for latent, mask in picture.shown for context in drawn]
-        latent, latent_mask = picture.shown[0]
+        views = [View(latent, mask, context, attention) for latent, mask, attention in picture.shown for context in drawn]
+        latent, latent_mask, attention = picture.shown[0]
         encoded.append(
             EncodedReference(
                 latent=latent,
@@ -92,6 +93,7 @@ def encode_references(
                 name=picture.name,
                 image_size=picture.size,
                 variants=tuple(views) if len(views) > 1 else (),
+                attention=attention,
             )
         )
     return encoded
@@ -99,9 +101,9 @@ def encode_references(
 
 @dataclass(frozen=True)
 class _Picture:
-    """A reference without its pixels: (latent, latent mask) as it is, then in its other appearances."""
+    """A reference without its pixels: (latent, latent mask, attention) as it is, then in its other appearances."""
 
-    shown: tuple[tuple[Tensor, Tensor], ...]
+    shown: tuple[tuple[Tensor, Tensor, Tensor | None], ...]
     caption: str
     weight: float
     name: str
@@ -117,8 +119,9 @@ def _encode_picture(
         latent = backbone.encode_image(prepared.image[None])
         if latent.ndim not in (4, 5):
             raise ValueError("masked context training expects 4D or 5D reference latents")
-        latent_mask = prepared.latent_mask((latent.shape[-2], latent.shape[-1]), reduction)
-        shown.append((latent, latent_mask.to(latent.device)))
+        size = (latent.shape[-2], latent.shape[-1])
+        attention = prepared.latent_attention(size)
+        shown.append((latent, prepared.latent_mask(size, reduction).to(latent.device), None if attention is None else attention.to(latent.device)))
     return _Picture(tuple(shown), reference.caption, reference.weight * reference.repeats, reference.name, (width, height))
 
 

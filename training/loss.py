@@ -17,20 +17,23 @@ def masked_diffusion_loss(
     *,
     unmasked_weight: float = 0.0,
     normalize_area: bool = True,
+    emphasis: Tensor | None = None,
 ) -> Tensor:
     """Squared error between `prediction` and `target` where the mask says so, one number for each row.
 
         e = mean over channels of (prediction - target)²
-        w = clamp(latent_mask, unmasked_weight, 1)
+        w = clamp(latent_mask, unmasked_weight, 1), times `emphasis` where it is given
         L = mean(w·e) / mean(w)      with `normalize_area`: a small mask trains as strongly as a large one
           = mean(w·e)                without: sd-scripts' masked loss
 
     prediction, target: [B,C,h,w] or [B,C,T,h,w], any floating dtype; computed in float32.
-    latent_mask: [B,1,h,w] or [1,1,h,w], 0..1, 1 = learn.
+    latent_mask: [B,1,h,w] or [1,1,h,w], 0..1, 1 = learn. emphasis: the same shape, 1 or more: how often a cell counts.
     Returns [B] float32. A row whose weights are all 0 has loss 0 and no gradient.
     Raises ValueError for latents that are not 4D or 5D, and for shapes that do not fit each other.
     """
     weight = latent_mask_like(prediction, latent_mask).clamp(unmasked_weight, 1.0)
+    if emphasis is not None:
+        weight = weight * latent_mask_like(prediction, emphasis)
     return weighted_mean(squared_error(prediction, target, weight > 0), weight, normalize_area)
 
 

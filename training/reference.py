@@ -35,6 +35,7 @@ class Reference:
     The mask covers the same rectangle as the image but may have more pixels: a prepared reference keeps the mask at the
     resolution it was drawn in, so that its only reduction is the one to latent cells.
     weight and repeats say how often it is drawn in training, in proportion to weight * repeats.
+    attention: [H,W] in 0..1 of the image's size, white where an error counts most, or None to count all of the mask alike.
     """
 
     image: Tensor
@@ -43,11 +44,16 @@ class Reference:
     weight: float = 1.0
     name: str = "reference"
     repeats: int = 1
+    attention: Tensor | None = None
 
     def latent_mask(self, latent_size: tuple[int, int], mode: str = "area") -> Tensor:
         """[1,1,h,w] float32; all ones without a mask."""
         mask = self.image.new_ones(self.image.shape[:2]) if self.mask is None else self.mask
         return to_latent_mask(mask, latent_size, mode)
+
+    def latent_attention(self, latent_size: tuple[int, int]) -> Tensor | None:
+        """[1,1,h,w] float32 in 0..1, averaged over each cell; None without an attention map."""
+        return None if self.attention is None else to_latent_mask(self.attention, latent_size)
 
 
 @dataclass(frozen=True)
@@ -98,12 +104,18 @@ def _multiples_around(length: float, multiple: int) -> list[int]:
 
 
 def make_reference(
-    image: Tensor, mask: Tensor | None = None, caption: str = "", weight: float = 1.0, name: str = "reference", repeats: int = 1
+    image: Tensor,
+    mask: Tensor | None = None,
+    caption: str = "",
+    weight: float = 1.0,
+    name: str = "reference",
+    repeats: int = 1,
+    attention: Tensor | None = None,
 ) -> Reference:
     """Check a picture and its mask and bring them to the form that Reference promises.
 
     image: [H,W,3], [H,W,4] (alpha is left out) or the same with a batch of one, floating point 0..1.
-    mask: any form that as_training_mask accepts, one mask, of the picture's aspect.
+    mask, attention: any form that as_training_mask accepts, one each, of the picture's aspect.
     Raises ValueError with one sentence that names the reference.
     """
     image = _checked_image(image, name)
@@ -113,14 +125,28 @@ def make_reference(
         raise ValueError(f"weight of {name!r} is {weight}, expected a number above 0")
     if repeats < 1:
         raise ValueError(f"repeats of {name!r} is {repeats}, expected 1 or more")
-    return Reference(image, mask, caption, float(weight), name, repeats)
+    if attention is not None:
+        height, width = image.shape[:2]
+        attention = resize_mask(_one_of_the_aspect(attention, image, f"attention map of {name!r}"), width, height)
+    return Reference(image, mask, caption, float(weight), name, repeats, attention)
 
 
-def references_from_batch(images: Tensor, masks: Tensor | Sequence[Tensor] | None, caption: str = "") -> list[Reference]:
-    """References of a ComfyUI IMAGE [B,H,W,3] and a MASK [M,H,W], where one mask serves all pictures or each has its own."""
+def references_from_batch(
+    images: Tensor, masks: Tensor | Sequence[Tensor] | None, caption: str = "", attention: Tensor | None = None
+) -> list[Reference]:
+    """References of a ComfyUI IMAGE [B,H,W,3] and a MASK [M,H,W], where one mask serves all pictures or each has its own.
+
+    attention: the attention maps [M,H,W] of the pictures in the same manner, or None.
+    """
     matched = match_masks(masks, len(images))
+    if attention is not None and len(attention) not in (1, len(images)):
+        raise ValueError(f"{len(attention)} attention maps came for {len(images)} pictures, expected 1 or {len(images)}")
+    maps = [None] * len(images) if attention is None else attention.expand(len(images), *attention.shape[1:])
     names = ["reference"] if len(images) == 1 else [f"reference {number}" for number in range(1, len(images) + 1)]
-    return [make_reference(image, mask, caption, name=name) for image, mask, name in zip(images, matched, names, strict=True)]
+    return [
+        make_reference(image, mask, caption, name=name, attention=attention_map)
+        for image, mask, name, attention_map in zip(images, matched, names, maps, strict=True)
+    ]
 
 
 def read_reference(
@@ -130,6 +156,7 @@ def read_reference(
     caption: str = "",
     weight: float = 1.0,
     repeats: int = 1,
+    attention_path: str | Path | None = None,
 ) -> Reference:
     """A reference from a picture file, its mask from a mask file (by luminance unless mask_source says otherwise).
 
@@ -144,7 +171,8 @@ def read_reference(
             mask = extract_mask(mask_source or "luminance", picture=source.picture)
         except ValueError as reason:
             raise ValueError(f"no mask from {str(mask_path or image_path)!r}: {reason}") from reason
-    return make_reference(loaded.rgb, mask, caption, weight, image_path.name, repeats)
+    attention = None if attention_path is None else extract_mask("luminance", picture=read_image(attention_path).picture)
+    return make_reference(loaded.rgb, mask, caption, weight, image_path.name, repeats, attention)
 
 
 def prepare_reference(reference: Reference, framing: Framing) -> Reference:
@@ -161,7 +189,10 @@ def frame_reference(reference: Reference, framing: Framing) -> tuple[Framed, tup
     """Picture and mask, cropped and fitted at the resolution of the source, and the (width, height) to resize the picture to."""
     height, width = reference.image.shape[:2]
     mask = reference.image.new_ones(height, width) if reference.mask is None else resize_mask(reference.mask, width, height)
-    framed = Framed(reference.image, mask)
+    image = reference.image
+    if reference.attention is not None:
+        image = torch.cat([image, reference.attention[..., None]], dim=-1)  # a fourth channel goes wherever the picture goes
+    framed = Framed(image, mask)
     if framing.crop_margin is not None:
         framed = crop_to_mask(framed, framing.crop_margin)
     return _fitted(framed, framing)
@@ -174,7 +205,8 @@ def resize_framed(reference: Reference, framed: Framed, size: tuple[int, int], m
         framed = flip(framed)
     if float(framed.mask.max()) < _FAINTEST_WEIGHT:
         raise ValueError(f"the mask of {reference.name!r} selects nothing once the picture is cropped to its training size")
-    return replace(reference, image=framed.image, mask=framed.mask)
+    attention = framed.image[..., 3] if framed.image.shape[-1] == 4 else None
+    return replace(reference, image=framed.image[..., :3], mask=framed.mask, attention=attention)
 
 
 def _fitted(framed: Framed, framing: Framing) -> tuple[Framed, tuple[int, int]]:
@@ -205,21 +237,27 @@ def _checked_image(image: Tensor, name: str) -> Tensor:
 
 def _checked_mask(mask: Tensor, image: Tensor, name: str) -> Tensor:
     """[H',W'] on the device of the image, H' and W' of its aspect."""
+    mask = _one_of_the_aspect(mask, image, f"mask of {name!r}")
+    if float(mask.max()) < _FAINTEST_WEIGHT:
+        raise ValueError(f"the mask of {name!r} selects nothing: every pixel is black (0), expected white (1) where the picture shall be learned")
+    return mask
+
+
+def _one_of_the_aspect(mask: Tensor, image: Tensor, which: str) -> Tensor:
+    """[H',W'] on the device of the image; `which` names it where it does not fit the image."""
     try:
         masks = as_training_mask(mask)
     except ValueError as reason:
-        raise ValueError(f"mask of {name!r}: {reason}") from reason
+        raise ValueError(f"{which}: {reason}") from reason
     if len(masks) != 1:
-        raise ValueError(f"mask of {name!r} is a batch of {len(masks)}, expected one mask for one picture")
+        raise ValueError(f"{which} is a batch of {len(masks)}, expected one for one picture")
     mask = masks[0].to(image.device)
-    if float(mask.max()) < _FAINTEST_WEIGHT:
-        raise ValueError(f"the mask of {name!r} selects nothing: every pixel is black (0), expected white (1) where the picture shall be learned")
     (height, width), (mask_height, mask_width) = image.shape[:2], mask.shape
     # A mask that was made smaller had its sides rounded to whole pixels.
     rounding = 0.5 / mask_width + 0.5 / mask_height if mask_width < width and mask_height < height else 0.0
     if abs(math.log(mask_width / mask_height * height / width)) > ASPECT_TOLERANCE + rounding:
         raise ValueError(
-            f"the mask of {name!r} is {mask_width}x{mask_height} (aspect {mask_width / mask_height:.2f}), "
+            f"the {which} is {mask_width}x{mask_height} (aspect {mask_width / mask_height:.2f}), "
             f"expected the aspect of its picture, {width}x{height} ({width / height:.2f})"
         )
     return mask

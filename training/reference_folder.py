@@ -63,9 +63,10 @@ class ReferenceFile:
     caption: str = ""
     weight: float = 1.0
     repeats: int = 1
+    attention: Path | None = None
 
     def load(self) -> Reference:
-        return read_reference(self.picture, self.mask, self.mask_source, self.caption, self.weight, self.repeats)
+        return read_reference(self.picture, self.mask, self.mask_source, self.caption, self.weight, self.repeats, self.attention)
 
 
 @dataclass(frozen=True)

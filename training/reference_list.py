@@ -41,7 +41,9 @@ class ReferenceList:
         """The list with these after it, each with this caption, weight and repeats, and named by its place."""
         first = len(self) + 1
         added = [
-            make_reference(reference.image, reference.mask, caption, weight, f"added reference {number}", repeats)
+            make_reference(
+                reference.image, reference.mask, caption, weight, f"added reference {number}", repeats, reference.attention
+            )
             for number, reference in enumerate(references, start=first)
         ]
         return replace(self, sources=(*self.sources, *added))

@@ -26,6 +26,7 @@ NOT_NEGATIVE = (
 
 # AdamW moves each number by about the rate, and tokens are of the order of 1; far larger rates overflow the optimiser.
 LARGEST_RATE = 1e6
+LARGEST_ATTENTION = 100.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class TrainingSettings:
     stratified: bool = True
     unmasked_weight: float = 0.0
     normalize_area: bool = True
+    attention_weight: float = 4.0  # how often white of an attention map counts, where black counts once
     prior_weight: float = 1.6  # prior preservation outside the mask; 0 leaves it out
     balance_prior: bool = True  # count both losses in units of the error before training, inside and outside the mask
     evaluations: int = 4  # times the evaluation loss is measured, the last after the last step
@@ -74,6 +76,8 @@ class TrainingSettings:
                 raise ValueError(f"{name} is {value}, expected 0 or more")
         if not 0 <= self.unmasked_weight <= 1:
             raise ValueError(f"unmasked_weight is {self.unmasked_weight}, expected 0 to 1")
+        if not 1 <= self.attention_weight <= LARGEST_ATTENTION:
+            raise ValueError(f"attention_weight is {self.attention_weight}, expected 1 (off) to {LARGEST_ATTENTION:g}")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema is {self.ema}, expected 0 (off) to below 1")
         if not 0 <= self.seed < 2**64:

@@ -154,6 +154,7 @@ class ContextTrainer:
             batch.latent_mask,
             unmasked_weight=settings.unmasked_weight,
             normalize_area=settings.normalize_area,
+            emphasis=batch.emphasis,
         ).mean()
         if batch.base is None:
             return masked, masked.new_zeros(())
@@ -274,7 +275,7 @@ class ContextTrainer:
     def _fingerprint(self) -> dict[str, Any]:
         return {
             "model family": self.backbone.model_family,
-            "references": [[list(r.latent.shape), r.caption, r.weight, round(r.coverage, 4)] for r in self.references],
+            "references": [_fingerprint(reference) for reference in self.references],
         }
 
     def _save(self, checkpoints: CheckpointPlan) -> None:
@@ -284,6 +285,13 @@ class ContextTrainer:
             note = f"no checkpoint was written: {error}"
             if note not in self.warnings:
                 self.warnings.append(note)
+
+
+def _fingerprint(reference: EncodedReference) -> list[Any]:
+    """What tells this reference from others; rounded, because an encoder on a GPU need not repeat its last digits."""
+    shown = [[round(float(view.latent.mean()), 2), round(float(view.latent_mask.mean()), 3)] for view in reference.views]
+    attention = None if reference.attention is None else round(float(reference.attention.mean()), 3)
+    return [list(reference.latent.shape), reference.caption, reference.weight, shown, attention]
 
 
 def _balance(before: Evaluation) -> float:

@@ -26,11 +26,12 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class View:
-    """One way to show a reference: latent [1,C,h,w] or [1,C,1,h,w], latent_mask [1,1,h,w], context [1,L,D]."""
+    """One way to show a reference: latent [1,C,h,w] or [1,C,1,h,w], latent_mask and attention [1,1,h,w], context [1,L,D]."""
 
     latent: Tensor
     latent_mask: Tensor
     context: Tensor
+    attention: Tensor | None = None
 
 
 @dataclass(frozen=True)

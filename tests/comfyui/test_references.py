@@ -74,6 +74,31 @@ def test_mirrored_pictures_and_varied_captions_train(server: ComfyServer):
     assert "references: 2" in server.run_well(workflow).text("info")
 
 
+def test_pictures_varied_by_chance_train_before_other_backgrounds(server: ComfyServer):
+    workflow = with_references("second") | chain()
+    workflow["options"] = training_options(random_crop=0.3, backgrounds="pictures", background_images=["reference", 0])
+    assert "references: 2" in server.run_well(workflow).text("info")
+    del workflow["options"]["inputs"]["background_images"]
+    assert server.run(workflow).error == "no background picture came, expected at least one for backgrounds 'pictures'"
+
+
+def test_an_attention_map_changes_what_is_learned(server: ComfyServer):
+    """The evaluation counts all of the mask alike, so that it compares with a training without the map."""
+    plain = server.run_well(training()).text("info")
+    workflow = training(attention_map=["face", 0])
+    workflow["face"] = node("SolidMask", value=0.0, width=64, height=64)
+    assert figures(server.run_well(workflow).text("info")) == figures(plain)
+    workflow["face"] = node("FeatherMask", mask=["reference", 1], left=20, top=0, right=0, bottom=0)
+    assert figures(server.run_well(workflow).text("info")) != figures(plain)
+    workflow["first"] = added(["reference", 0], mask=["reference", 1], attention_map=["face", 0])
+    workflow["train"]["inputs"]["references"] = ["first", 0]
+    assert "references: 2" in server.run_well(workflow).text("info")
+
+
+def figures(info: str) -> list[str]:
+    return [line for line in info.splitlines() if line.startswith(("evaluation loss", "leak", "final loss"))]
+
+
 def test_no_reference_at_all_is_one_sentence(server: ComfyServer):
     workflow = training()
     for name in ("reference_image", "training_mask"):

@@ -184,7 +184,7 @@ NAN = torch.rand(8, 8, 3).index_put((torch.tensor([2]), torch.tensor([3]), torch
             r"mask of 'a.png' is 300x400 \(aspect 0.75\), expected the aspect of its picture, 400x300 \(1.33\)",
         ),
         (torch.rand(300, 400, 3), torch.ones(300, 410), "mask of 'a.png' is 410x300"),
-        (torch.rand(8, 8, 3), torch.ones(2, 8, 8), "is a batch of 2, expected one mask"),
+        (torch.rand(8, 8, 3), torch.ones(2, 8, 8), "is a batch of 2, expected one for one picture"),
         (torch.rand(8, 8), torch.ones(8, 8), r"image of 'a.png' has shape \[8, 8\], expected \[H,W,3\]"),
         (torch.ones(8, 8, 3, dtype=torch.uint8), torch.ones(8, 8), "image of 'a.png' is of type torch.uint8"),
         (torch.rand(0, 8, 3), torch.ones(8, 8), "has shape"),

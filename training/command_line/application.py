@@ -17,7 +17,7 @@ from ..miniature.backbone import WEIGHTS
 from ..reference_folder import ReferenceFile
 from ..reference_list import ReferenceList
 from ..settings import TrainingSettings
-from . import bench, compare, compare_steps, crop_comparison, outputs
+from . import bench, compare, compare_negative, compare_steps, crop_comparison, outputs
 from .option_groups import read_framing
 from .picture_commands import collage, preview_mask
 from .settings_options import DEFAULTS, Seed
@@ -135,6 +135,20 @@ def compare_crop_command(
     rows = crop_comparison.measure(references, steps, lambda text: tqdm.write(text, file=sys.stderr))
     write_atomically(folder / "compare-crop.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
     typer.echo(crop_comparison.report(rows))
+
+
+@app.command("compare-negative")
+def compare_negative_command(
+    seeds: Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")] = 10,
+    steps: Annotated[int, typer.Option(help="Steps of the training without negative tokens, whose time the other gets too.")] = DEFAULTS.steps,
+    output: Output = Path("output/compare-negative"),
+) -> None:
+    """Measure whether negative tokens bring guided samples nearer to the reference after the same time."""
+    require_positive(seeds=seeds, steps=steps)
+    folder = outputs.require_writable(output)
+    rows = compare_negative.measure(seeds, steps, lambda text: tqdm.write(text, file=sys.stderr))
+    write_atomically(folder / "compare-negative.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
+    typer.echo(compare_negative.table(rows))
 
 
 @app.command("bench")

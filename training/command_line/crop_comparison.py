@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy
@@ -21,7 +19,7 @@ import torch
 from PIL import Image
 
 from ...masking import box_of_mask
-from ..encode import EncodedReference, encode_references
+from ..encode import encode_references
 from ..evaluation import EvaluationGrid
 from ..miniature import background, character
 from ..miniature.backbone import MiniatureBackbone
@@ -29,7 +27,7 @@ from ..miniature.scene import SIDE, SUPERSAMPLING
 from ..reference import Framing, Reference, make_reference, prepare_reference
 from ..settings import TrainingSettings
 from ..token_parameters import TrainedTokens
-from ..trainer import train_context_tokens
+from .equal_time import steps_within, timed
 
 FIRST_SEED = 300
 PICTURE_SIDE = 1024
@@ -38,7 +36,6 @@ MARGIN = 0.1
 WIDER_MARGIN = 0.5
 TRAINING_SIZE = 512
 GRID_ENTRIES = 16
-PILOTS = (4, 12)  # steps of the two short runs that tell what a step costs
 
 
 @dataclass(frozen=True)
@@ -107,38 +104,14 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
             settings = TrainingSettings(steps=steps, seed=seed)
             if seconds:
                 settings = replace(settings, steps=steps_within(seconds, backbone, encoded[name], settings))
-            took, learned = timed(backbone, encoded[name], settings)
+            took, result = timed(backbone, encoded[name], settings)
+            learned = TrainedTokens(result.context.tokens)
             seconds = seconds or took
             width, height = encoded[name][0].image_size
             shares = [grid.measure(learned).inside / grid.before.inside for grid in grids.values()]
             rows.append(Row(seed, name, (width, height), width * height // 16**2, settings.steps, took, *shares))
             say(f"{name}, picture {seed}: {width}x{height}, {settings.steps} steps in {took:.1f} s, losses {', '.join(f'{s:.3f}' for s in shares)}")
     return rows
-
-
-def timed(backbone: MiniatureBackbone, references: list[EncodedReference], settings: TrainingSettings) -> tuple[float, TrainedTokens]:
-    """Seconds on one processor, which are those of the clock on the wall unless other programs want it too, and the tokens."""
-    with one_thread():
-        started = time.process_time()
-        result = train_context_tokens(backbone, references, settings)
-        return time.process_time() - started, TrainedTokens(result.context.tokens)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def steps_within(seconds: float, backbone: MiniatureBackbone, references: list[EncodedReference], settings: TrainingSettings) -> int:
-    """Steps that take about so long, everything before the first step included; from two short runs of different length."""
-    first, second = (timed(backbone, references, replace(settings, steps=length))[0] for length in PILOTS)
-    a_step = max((second - first) / (PILOTS[1] - PILOTS[0]), 1e-4)
-    return max(1, PILOTS[1] + round((seconds - second) / a_step))
 
 
 def report(rows: list[Row]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -70,6 +71,9 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def read_references(
     image: Annotated[list[Path] | None, typer.Option(help="Reference picture; repeat the option for several.")] = None,
     mask: Annotated[list[Path] | None, typer.Option(help="Mask picture, white = learn; one for all --image or one for each.")] = None,
+    attention_map: Annotated[
+        list[Path] | None, typer.Option(help="Picture that is white where errors count most; one for all --image or one for each.")
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder of reference pictures; they come after those of --image.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder with a mask of the same file name for each picture of --folder.")] = None,
     mask_source: Annotated[str, typer.Option(help=MASK_SOURCE_HELP)] = "luminance",
@@ -93,6 +97,7 @@ def read_references(
     """The references that the options name, each of them found to be sound. Raises ValueError in one sentence."""
     shape = MaskShape(invert_mask, threshold, smallest_speck, fill_holes, grow, feather, floor)
     files = _named_files(image or [], mask or [], mask_source, weight or [1.0], whole)
+    files = _with_attention(files, attention_map or [])
     if folder is not None:
         if masks is None and not whole and mask_source not in OWN_ALPHA:
             match_masks([], 1)  # says that a mask is required
@@ -123,6 +128,15 @@ def _named_files(images: list[Path], masks: list[Path], mask_source: str, weight
         return [ReferenceFile(image, *pair, weight=weight) for image, pair, weight in zip(images, pairs, weights, strict=True)]
     source = mask_source if mask_source in OWN_ALPHA else None
     return [ReferenceFile(image, None, source, weight=weight) for image, weight in zip(images, weights, strict=True)]
+
+
+def _with_attention(files: list[ReferenceFile], maps: list[Path]) -> list[ReferenceFile]:
+    if not maps:
+        return files
+    if len(maps) not in (1, len(files)):
+        raise ValueError(f"--attention-map came {len(maps)} times, expected once or as often as --image, {len(files)} times")
+    maps = maps * len(files) if len(maps) == 1 else maps
+    return [replace(file, attention=path) for file, path in zip(files, maps, strict=True)]
 
 
 def read_framing(

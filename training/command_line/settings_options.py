@@ -46,6 +46,9 @@ def read_settings(
     prior_weight: Annotated[
         float, typer.Option(help="Strength of prior preservation outside the mask; 0 turns it off.")
     ] = DEFAULTS.prior_weight,
+    attention_weight: Annotated[
+        float, typer.Option(help="How many times white of an --attention-map counts, where black counts once.")
+    ] = DEFAULTS.attention_weight,
     unmasked_weight: Annotated[
         float, typer.Option(help="Weight of the loss where the mask is black, 0 to 1.")
     ] = DEFAULTS.unmasked_weight,
@@ -78,6 +81,7 @@ def read_settings(
         per_block=per_block,
         timestep_sampling=timestep_sampling,  # type: ignore[arg-type]
         prior_weight=prior_weight,
+        attention_weight=attention_weight,
         unmasked_weight=unmasked_weight,
         normalize_area=normalize_area,
         evaluations=evaluations,
