@@ -17,7 +17,7 @@ from PIL import Image
 
 from anima_fast_train.training import ReferenceContext, TrainingSettings
 from anima_fast_train.training.checkpoint import TrainingState
-from anima_fast_train.training.command_line import before_after, compare_steps, main, watching
+from anima_fast_train.training.command_line import before_after, main, watching
 from anima_fast_train.training.miniature.backbone import sample
 from anima_fast_train.training.miniature.scene import draw_reference
 from anima_fast_train.training.stopping import BestTokens
@@ -177,17 +177,3 @@ def test_tensorboard_gets_every_step_where_it_is_installed(command: Command, tmp
     assert [step for name, _, step in written if name == "loss/masked"] == [1, 2, 3]
     assert [step for name, _, step in written if name == "evaluation/inside"] == [3]
     assert written[-1][0] == "closed"
-
-
-def test_compare_steps_writes_its_rows_and_prints_the_table(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    short = {name: compare_steps.VARIANTS[name] for name in ("plain", "the defaults")}
-    quick = {name: TrainingSettings(steps=2, evaluations=2, batch_size=1, per_block=settings.per_block) for name, settings in short.items()}
-    monkeypatch.setattr(compare_steps, "VARIANTS", quick)
-    monkeypatch.setattr(sys, "argv", ["anima-fast-train", "compare-steps", "--seeds", "1", "--output", str(tmp_path)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert not stopped.value.code
-    assert (tmp_path / "compare-steps.json").is_file()
-    assert "| the defaults |" in capsys.readouterr().out

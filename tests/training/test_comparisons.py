@@ -1,0 +1,83 @@
+"""The measurements of the README, cut short: they write their rows, print their table and compare what they say they compare."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from anima_fast_train.training.appearance import PictureVariety
+from anima_fast_train.training.command_line import compare, compare_negative, compare_steps, main
+from anima_fast_train.training.miniature.scene import draw_elsewhere, draw_reference, reference_character
+from anima_fast_train.training.settings import TrainingSettings
+
+QUICK = TrainingSettings(steps=2, evaluations=2, batch_size=1, num_tokens=2)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["anima-fast-train", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert not stopped.value.code
+
+
+def test_compare_measures_each_variant_on_its_reference_and_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    crops = compare.Variant(QUICK, PictureVariety(random_crop=0.3))
+    monkeypatch.setattr(compare, "VARIANTS", {"plain": compare.Variant(QUICK), "crops": crops})
+    monkeypatch.setattr(compare, "GRID_ENTRIES", 2)
+    run(monkeypatch, "compare", "--seeds", 1, "--output", tmp_path)
+    plain, varied = json.loads((tmp_path / "compare.json").read_text())
+    assert plain["inside_before"] == varied["inside_before"]
+    assert plain["elsewhere"] != varied["elsewhere"]
+    assert 0.5 < plain["elsewhere"] < 1.5
+    printed = capsys.readouterr().out
+    assert "| plain |" in printed
+    assert "| crops |" in printed
+
+
+def test_elsewhere_shows_the_same_character_in_another_place() -> None:
+    here, there, further = draw_reference(100), draw_elsewhere(100, 0), draw_elsewhere(100, 1)
+    hair = numpy.array(reference_character(100).hair)
+    for scene in (here, there, further):
+        pixels = numpy.array(scene.picture).reshape(-1, 3)
+        assert (abs(pixels - hair).max(axis=1) < 12).sum() > 50
+    assert len({scene.mask.tobytes() for scene in (here, there, further)}) == 3
+    assert there.prompt != further.prompt
+
+
+def test_compare_steps_gives_each_character_words_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    quick = {"plain": QUICK, "words": replace(QUICK, init_text=compare_steps.WORDS)}
+    monkeypatch.setattr(compare_steps, "VARIANTS", quick)
+    run(monkeypatch, "compare-steps", "--seeds", 1, "--output", tmp_path)
+    assert len(json.loads((tmp_path / "compare-steps.json").read_text())) == 2
+    assert "| words |" in capsys.readouterr().out
+    assert len({compare_steps.words_for(reference_character(seed)) for seed in range(100, 110)}) > 5
+
+
+def test_compare_negative_gives_both_trainings_the_same_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run(monkeypatch, "compare-negative", "--seeds", 1, "--steps", 4, "--output", tmp_path)
+    positive, both = json.loads((tmp_path / "compare-negative.json").read_text())
+    assert (positive["training"], both["training"]) == ("positive only", "positive and negative")
+    assert positive["distance_without"] == both["distance_without"]
+    assert "of 1 references" in capsys.readouterr().out
+
+
+def test_the_distance_counts_the_mask_alone() -> None:
+    scene = draw_reference(100)
+    exact = torch.from_numpy(numpy.array(scene.picture)).float()[None] / 255
+    outside = torch.from_numpy(numpy.array(scene.mask) == 0)
+    changed = exact.clone()
+    changed[:, outside] = 1 - changed[:, outside]
+    assert compare_negative.distance_to(scene, changed) == 0
+    assert compare_negative.distance_to(scene, 1 - exact) > 0.05
