@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from anima_fast_train.training.appearance import PictureVariety
-from anima_fast_train.training.command_line import compare, compare_negative, compare_steps, main
+from anima_fast_train.training.command_line import compare, compare_steps, compare_verdicts, main
+from anima_fast_train.training.command_line.sample_distance import distance_to
 from anima_fast_train.training.miniature.scene import draw_elsewhere, draw_reference, reference_character
 from anima_fast_train.training.settings import TrainingSettings
 
@@ -79,5 +80,16 @@ def test_the_distance_counts_the_mask_alone() -> None:
     outside = torch.from_numpy(numpy.array(scene.mask) == 0)
     changed = exact.clone()
     changed[:, outside] = 1 - changed[:, outside]
-    assert compare_negative.distance_to(scene, changed) == 0
-    assert compare_negative.distance_to(scene, 1 - exact) > 0.05
+    assert distance_to(scene, changed) == 0
+    assert distance_to(scene, 1 - exact) > 0.05
+
+
+def test_compare_verdicts_says_what_came_of_each_case(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    cases = {"short": QUICK, "wild": compare_verdicts.CASES["far too high a rate"]}
+    monkeypatch.setattr(compare_verdicts, "CASES", cases)
+    run(monkeypatch, "compare-verdicts", "--seeds", 1, "--output", tmp_path)
+    printed = capsys.readouterr().out
+    assert "| wild | diverged (1) | - | - |" in printed
+    assert "| short |" in printed

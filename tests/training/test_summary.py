@@ -58,6 +58,7 @@ def test_an_outside_that_does_not_exist_is_not_measured() -> None:
     [
         ([2.0, 1.0, 0.9, 0.85], "learned well: the evaluation loss inside the mask fell by 57%"),
         ([2.0, 1.95, 1.9, 1.85], "learned little"),
+        ([2.0, 1.6, 1.55, 1.5], "learned in part: the evaluation loss inside the mask fell by 25%; more steps would bring more"),
         ([2.0, 1.8, 1.5, 1.2], "still improving when it ended"),
         ([2.0, 1.0, 0.7, 0.9], "overfitting: the evaluation loss rose again from 0.700 to 0.900"),
         ([2.0, 2.5], "diverged: the evaluation loss inside the mask ended at 2.500, above the 2.000 it began with"),
@@ -66,6 +67,11 @@ def test_an_outside_that_does_not_exist_is_not_measured() -> None:
 )
 def test_the_verdict_names_what_happened(inside: list[float], begins: str) -> None:
     assert verdict(result(inside)).startswith(begins)
+
+
+def test_a_loss_that_rose_with_its_steps_is_not_called_overfitting() -> None:
+    run = replace(result([2.0, 1.0, 0.7, 0.9]), losses=[1 + step / 100 for step in range(100)])
+    assert verdict(run) == "unsteady: the evaluation loss rose again from 0.700 to 0.900, and so did the loss of the steps; try a lower learning rate"
 
 
 @pytest.mark.parametrize(

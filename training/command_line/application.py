@@ -17,7 +17,7 @@ from ..miniature.backbone import WEIGHTS
 from ..reference_folder import ReferenceFile
 from ..reference_list import ReferenceList
 from ..settings import TrainingSettings
-from . import bench, compare, compare_negative, compare_steps, crop_comparison, outputs
+from . import bench, compare, compare_negative, compare_steps, compare_verdicts, crop_comparison, outputs
 from .option_groups import read_framing
 from .picture_commands import collage, preview_mask
 from .settings_options import DEFAULTS, Seed
@@ -149,6 +149,19 @@ def compare_negative_command(
     rows = compare_negative.measure(seeds, steps, lambda text: tqdm.write(text, file=sys.stderr))
     write_atomically(folder / "compare-negative.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
     typer.echo(compare_negative.table(rows))
+
+
+@app.command("compare-verdicts")
+def compare_verdicts_command(
+    seeds: Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")] = 5,
+    output: Output = Path("output/compare-verdicts"),
+) -> None:
+    """Show what the verdict says of trainings whose end is known beforehand, beside what an artist sees."""
+    require_positive(seeds=seeds)
+    folder = outputs.require_writable(output)
+    rows = compare_verdicts.measure(seeds, lambda text: tqdm.write(text, file=sys.stderr))
+    write_atomically(folder / "compare-verdicts.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
+    typer.echo(compare_verdicts.table(rows))
 
 
 @app.command("bench")

@@ -1,7 +1,6 @@
 """Measures what negative tokens bring: how near guided samples come to the reference inside the mask, after equal training time.
 
-Both contexts are sampled under the training prompt with the same seeds and guidance; distance is the mean squared
-difference of colours to the reference inside its mask, channels in 0..1 (DreamArtist, Dong 2022, 2211.11337).
+The guidance of sampling is that of the training (DreamArtist, Dong 2022, 2211.11337).
 """
 
 from __future__ import annotations
@@ -10,18 +9,14 @@ import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-import numpy
-import torch
-
-from ..context import ReferenceContext
-from ..miniature.backbone import MiniatureBackbone, sample
-from ..miniature.scene import SIDE, Scene, draw_reference
+from ..miniature.backbone import MiniatureBackbone
+from ..miniature.scene import draw_reference
 from ..settings import TrainingSettings
 from .compare import FIRST_SEED, drawn_reference
 from .equal_time import steps_within, timed
+from .sample_distance import distance_of_samples
 
 NEGATIVE_TOKENS = 8
-SAMPLED_SEEDS = range(4)
 
 
 @dataclass(frozen=True)
@@ -36,18 +31,6 @@ class Row:
     distance_without: float
 
 
-def distance_to(scene: Scene, pictures: torch.Tensor) -> float:
-    """Of pictures [B,h,w,3] in 0..1 to the scene's, inside its mask."""
-    target = torch.from_numpy(numpy.array(scene.picture)).float() / 255
-    weight = torch.from_numpy(numpy.array(scene.mask)).float() / 255
-    error = (pictures - target).square().mean(-1)
-    return float((error * weight).mean() / weight.mean())
-
-
-def guided_samples(backbone: MiniatureBackbone, prompt: str, context: ReferenceContext | None, cfg: float) -> torch.Tensor:
-    return sample(backbone, prompt, SAMPLED_SEEDS, (SIDE, SIDE), context=context, guidance=cfg)
-
-
 def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row]:
     """Two rows for each reference; `steps` are those of the training with positive tokens alone, whose time the other gets."""
     backbone = MiniatureBackbone()
@@ -55,13 +38,13 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
     for seed in range(FIRST_SEED, FIRST_SEED + references):
         scene, encoded = draw_reference(seed), drawn_reference(backbone, seed)
         positive = TrainingSettings(steps=steps, seed=seed)
-        without = distance_to(scene, guided_samples(backbone, scene.prompt, None, positive.cfg))
+        without = distance_of_samples(backbone, scene, None, positive.cfg)
         seconds, result = timed(backbone, encoded, positive)
         both = replace(positive, negative_tokens=NEGATIVE_TOKENS)
         both = replace(both, steps=steps_within(seconds, backbone, encoded, both))
         took, other = timed(backbone, encoded, both)
         for name, settings, spent, learned in (("positive only", positive, seconds, result), ("positive and negative", both, took, other)):
-            distance = distance_to(scene, guided_samples(backbone, scene.prompt, learned.context, settings.cfg))
+            distance = distance_of_samples(backbone, scene, learned.context, settings.cfg)
             rows.append(Row(seed, name, settings.steps, spent, distance, without))
             say(f"{name}, reference {seed}: {settings.steps} steps in {spent:.1f} s, distance {distance:.4f} (without context {without:.4f})")
     return rows
