@@ -59,7 +59,7 @@ def extract_mask(source: str, *, mask: Tensor | None = None, picture: Tensor | N
     mask: a ComfyUI MASK, needed by "mask" and "inverted mask".
     picture: [H,W,C] or [B,H,W,C] in 0..1 with C = 3, or C = 4 for "alpha" and "transparent"; needed by the other sources.
     Returns [B,H,W] float32 in 0..1, 1 = learn.
-    Raises ValueError where the source is unknown or what it reads is missing.
+    Raises ValueError where the source is unknown or what it reads is missing, and for a MASK to be inverted that is black everywhere.
     """
     if source not in MASK_SOURCES:
         raise ValueError(f"unknown mask source {source!r}, expected one of: {_listed(get_args(MaskSource))}")
@@ -67,6 +67,12 @@ def extract_mask(source: str, *, mask: Tensor | None = None, picture: Tensor | N
         if mask is None:
             raise ValueError(f"mask source {source!r} reads a MASK, but none came")
         weights = as_training_mask(mask)
+        if source == "inverted mask" and not weights.any():
+            # Load Image gives 64x64 black pixels for a file without alpha: its inverse would learn the background in silence.
+            raise ValueError(
+                "the MASK to invert is black everywhere, as Load Image gives it for a picture without transparency; "
+                "expected the MASK of a cut-out picture (for a mask that you painted, choose the MASK as it is)"
+            )
     else:
         if picture is None:
             raise ValueError(f"mask source {source!r} reads a picture, but none came")

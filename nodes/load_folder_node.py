@@ -8,7 +8,7 @@ from comfy_api.latest import io, ui
 
 from ..training.reference_folder import CAPTION_SOURCES, CaptionSource, FolderOptions, ReferenceFolder, open_reference_folder
 from ..training.reference_list import ReferenceList
-from .reference_folders import allowed_folders, fingerprint, resolve_folder
+from .reference_folders import allowed_folders, existing_folder, fingerprint, resolve_folder
 from .socket_types import CATEGORY, References
 
 # What of a mask file, or of the picture itself, is read.
@@ -80,7 +80,7 @@ class LoadReferenceFolder(io.ComfyNode):
             ],
             outputs=[
                 References.Output("references", tooltip="All references so far. Pictures stay on disk until training encodes them."),
-                io.String.Output("info", tooltip="What was loaded, and each broken file with its reason."),
+                io.String.Output("info", tooltip="What was loaded, notes on files, and each broken file with its reason."),
             ],
         )
 
@@ -103,8 +103,9 @@ class LoadReferenceFolder(io.ComfyNode):
         join: str,
         references: ReferenceList | None = None,
     ) -> io.NodeOutput:
+        root = existing_folder(folder, "folder")
         options = FolderOptions(
-            mask_folder=resolve_folder(mask_folder) if masks_from.startswith("mask folder") else None,
+            mask_folder=existing_folder(mask_folder, "mask_folder") if masks_from.startswith("mask folder") else None,
             mask_source=MASK_CHOICES[masks_from],
             captions=captions,
             word_pattern=word_pattern,
@@ -114,14 +115,15 @@ class LoadReferenceFolder(io.ComfyNode):
             strict=broken_files == "refuse the folder",
             allowed=allowed_folders(),
         )
-        opened = open_reference_folder(resolve_folder(folder), options)
+        opened = open_reference_folder(root, options)
         info = describe_folder(folder, opened)
         return io.NodeOutput((references or ReferenceList()) + ReferenceList(opened.entries), info, ui=ui.PreviewText(info))
 
 
 def describe_folder(folder: str, opened: ReferenceFolder) -> str:
-    """How many references came, then each with its caption, then each broken file with its reason."""
+    """How many references came, then each broken file with its reason, then notes on the others, then each with its caption."""
     lines = [f"{len(opened)} references from {folder!r}, {len(opened.broken)} broken files"]
     lines += [f"broken: {file.name}: {file.reason}" for file in opened.broken]
+    lines += [f"note: {file.name}: {file.note}" for file in opened.notes]
     lines += [f"{entry.picture.name}: {entry.caption}" for entry in opened.entries]
     return "\n".join(lines)

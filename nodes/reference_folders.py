@@ -41,6 +41,14 @@ def resolve_folder(folder: str) -> Path:
     return next((path for path in inside if path.is_dir()), inside[0])
 
 
+def existing_folder(folder: str, input_name: str) -> Path:
+    """As resolve_folder; raises ValueError that says where to make the folder when it is not there."""
+    path = resolve_folder(folder)
+    if not path.is_dir():
+        raise ValueError(f"{input_name} {folder!r} is not there: make the folder {str(path)!r} and put your files into it, or name another one")
+    return path
+
+
 def fingerprint(*folders: Path) -> str:
     """Changes whenever a file of the folders comes, goes or is written, so that ComfyUI reads them again."""
     digest = hashlib.sha256()

@@ -87,9 +87,17 @@ def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         gray, alpha = _deep_gray(image)
         return np.repeat(gray[..., None], 3, axis=-1), alpha
     if image.has_transparency_data:
+        _reduce_colour_key(image)
         pixels = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
         return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
     return np.asarray(image.convert("RGB"), dtype=np.float32) / 255, None
+
+
+def _reduce_colour_key(image: Image.Image) -> None:
+    """Pillow keeps the upper 8 of 16 bits of a colour, but all 16 of the colour that stands for transparent, which then matches none."""
+    key = image.info.get("transparency")
+    if image.mode == "RGB" and isinstance(key, tuple) and max(key) > 255:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def _deep_gray(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:

@@ -36,6 +36,7 @@ class Reference:
     resolution it was drawn in, so that its only reduction is the one to latent cells.
     weight and repeats say how often it is drawn in training, in proportion to weight * repeats.
     attention: [H,W] in 0..1 of the image's size, white where an error counts most, or None to count all of the mask alike.
+    notes: what an artist should know about the files that it was read from.
     """
 
     image: Tensor
@@ -45,6 +46,7 @@ class Reference:
     name: str = "reference"
     repeats: int = 1
     attention: Tensor | None = None
+    notes: tuple[str, ...] = ()
 
     def latent_mask(self, latent_size: tuple[int, int], mode: str = "area") -> Tensor:
         """[1,1,h,w] float32; all ones without a mask."""
@@ -164,15 +166,19 @@ def read_reference(
     """
     image_path = Path(image_path)
     loaded = read_image(image_path)
+    notes = loaded.notes
     mask = None
     if mask_path is not None or mask_source is not None:
-        source = loaded if mask_path is None else read_image(mask_path)
+        source = loaded
+        if mask_path is not None:
+            source = read_image(mask_path)
+            notes += tuple(f"its mask: {note}" for note in source.notes)
         try:
             mask = extract_mask(mask_source or "luminance", picture=source.picture)
         except ValueError as reason:
             raise ValueError(f"no mask from {str(mask_path or image_path)!r}: {reason}") from reason
     attention = None if attention_path is None else extract_mask("luminance", picture=read_image(attention_path).picture)
-    return make_reference(loaded.rgb, mask, caption, weight, image_path.name, repeats, attention)
+    return replace(make_reference(loaded.rgb, mask, caption, weight, image_path.name, repeats, attention), notes=notes)
 
 
 def prepare_reference(reference: Reference, framing: Framing) -> Reference:

@@ -78,14 +78,23 @@ class BrokenFile:
 
 
 @dataclass(frozen=True)
+class FileNote:
+    """What an artist should know about a picture that is used, such as that only the first frame of an animation is."""
+
+    name: str
+    note: str
+
+
+@dataclass(frozen=True)
 class ReferenceFolder:
-    """The sound pictures of a folder in the order of their names, and the broken ones.
+    """The sound pictures of a folder in the order of their names with notes on some of them, and the broken ones.
 
     Iterating decodes one picture at a time, so that a large folder never lies in memory as a whole.
     """
 
     entries: tuple[ReferenceFile, ...]
     broken: tuple[BrokenFile, ...]
+    notes: tuple[FileNote, ...] = ()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -114,15 +123,18 @@ def open_reference_folder(folder: str | Path, options: FolderOptions | None = No
         raise ValueError(f"reference folder {str(folder)!r} holds no pictures, expected files such as {', '.join(sorted(PICTURE_ENDINGS))}")
     entries: list[ReferenceFile] = []
     broken: list[BrokenFile] = []
+    notes: list[FileNote] = []
     for picture in pictures:
         try:
-            entries.append(_checked_entry(picture, masks, captions, options))
+            entry, about = _checked_entry(picture, masks, captions, options)
+            entries.append(entry)
+            notes += [FileNote(picture.name, note) for note in about]
         except ValueError as reason:
             broken.append(BrokenFile(picture.name, str(reason)))
     if broken and (options.strict or not entries):
         reasons = "; ".join(f"{file.name!r}: {file.reason}" for file in broken)
         raise ValueError(f"{len(broken)} of {len(pictures)} pictures in {str(folder)!r} cannot be used: {reasons}")
-    return ReferenceFolder(tuple(entries), tuple(broken))
+    return ReferenceFolder(tuple(entries), tuple(broken), tuple(notes))
 
 
 def caption_from_name(name: str, word_pattern: str = "", join: str = " ") -> str:
@@ -137,8 +149,10 @@ def caption_from_name(name: str, word_pattern: str = "", join: str = " ") -> str
     return join.join(match.group(1) or "" if match.re.groups else match.group() for match in found).strip()
 
 
-def _checked_entry(picture: Path, masks: "_FileNames | None", captions: "_FileNames", options: FolderOptions) -> ReferenceFile:
-    """Load a picture with all that belongs to it, and forget its pixels."""
+def _checked_entry(
+    picture: Path, masks: "_FileNames | None", captions: "_FileNames", options: FolderOptions
+) -> tuple[ReferenceFile, tuple[str, ...]]:
+    """Load a picture with all that belongs to it, and forget its pixels; what stays is where it lies, and the notes on its files."""
     _refuse_leaving(picture)
     mask = None
     if masks is not None:
@@ -147,8 +161,7 @@ def _checked_entry(picture: Path, masks: "_FileNames | None", captions: "_FileNa
             raise ValueError(f"there is no mask of this name in {str(masks.folder)!r}")
         _refuse_leaving(mask)
     entry = ReferenceFile(picture, mask, options.mask_source, _caption(picture, captions, options), options.weight, options.repeats)
-    entry.load()
-    return entry
+    return entry, entry.load().notes
 
 
 def _caption(picture: Path, captions: "_FileNames", options: FolderOptions) -> str:

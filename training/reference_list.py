@@ -54,4 +54,5 @@ def shape_reference(reference: Reference, shape: MaskShape) -> Reference:
     if reference.mask is None or shape == MaskShape():
         return reference
     mask = shape_mask(reference.mask, shape)
-    return make_reference(reference.image, mask, reference.caption, reference.weight, reference.name, reference.repeats)
+    shaped = make_reference(reference.image, mask, reference.caption, reference.weight, reference.name, reference.repeats)
+    return replace(shaped, notes=reference.notes)

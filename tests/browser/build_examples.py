@@ -1,6 +1,7 @@
-"""Makes the example workflows and their thumbnails in the real frontend of a real ComfyUI, from the plain data in example_graphs.py.
+"""Makes the example workflows and their thumbnails in the real frontend of a real ComfyUI, from the plain data in the modules *_graphs.py.
 
-Run it with: python tests/browser/build_examples.py
+    python tests/browser/build_examples.py                      builds all
+    python tests/browser/build_examples.py alpha_mask collage   builds these
 """
 
 from __future__ import annotations
@@ -16,15 +17,21 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 
 from comfyui_installation import HOW_TO_GET_IT, find_installation
-from example_graphs import EXAMPLES, Example
+from example_graphs import EXAMPLES
 from example_server import configure_frontend, example_server, pretend_saved_context
 from frontend_page import SETTINGS, FrontendPage, launch
+from graph_parts import Example
 from playwright.sync_api import sync_playwright
+from reference_graphs import REFERENCE_EXAMPLES
 
 FOLDER = Path(__file__).parents[2] / "example_workflows"
+ALL = {example.name: example for example in (*EXAMPLES, *REFERENCE_EXAMPLES)}
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
+    unknown = sorted(set(names) - ALL.keys())
+    if unknown:
+        sys.exit(f"no example {', '.join(unknown)}, expected some of: {', '.join(ALL)}")
     installation = find_installation()
     if installation is None:
         sys.exit(HOW_TO_GET_IT)
@@ -34,8 +41,8 @@ def main() -> None:
         configure_frontend(server, SETTINGS)
         with server, sync_playwright() as playwright, launch(playwright) as browser:
             frontend = FrontendPage(browser, server.address)
-            for example in EXAMPLES:
-                build(frontend, example)
+            for name in names or ALL:
+                build(frontend, ALL[name])
 
 
 def build(frontend: FrontendPage, example: Example) -> None:
@@ -52,4 +59,4 @@ def build(frontend: FrontendPage, example: Example) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -16,8 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 from comfyui_installation import HOW_TO_GET_IT, find_installation
 from example_server import configure_frontend, example_server, pretend_saved_context
 from frontend_page import CHROMIUM, SETTINGS, FrontendPage, launch
-from recorded_server import object_info_with_files, recorded_server
-from saved_workflow import recorded_object_info
+from recorded_server import object_info_of_fresh_installation, object_info_with_files, recorded_server
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +60,7 @@ def recorded_address(frontend_files: Path) -> Iterator[str]:
 @pytest.fixture
 def frontend_without_files(frontend_files: Path, browser) -> Iterator[FrontendPage]:
     """As after a fresh installation."""
-    with recorded_server(frontend_files, recorded_object_info()) as address:
+    with recorded_server(frontend_files, object_info_of_fresh_installation()) as address:
         page = FrontendPage(browser, address)
         yield page
         page.page.close()

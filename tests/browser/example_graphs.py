@@ -2,161 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from graph_parts import (
+    DRAW,
+    INFO_LINK,
+    MASK_LINK,
+    MODEL_FILES,
+    PICTURE,
+    PICTURE_LINK,
+    TRAIN,
+    TRAINING_LINKS,
+    Example,
+    Group,
+    Node,
+    draw,
+    draw_links,
+    loaders,
+    note,
+    picture,
+    train,
+    training_info,
+)
 
-MODEL_NAME = "anima-base-v1.0.safetensors"
-CLIP_NAME = "qwen_3_06b_base.safetensors"
-VAE_NAME = "qwen_image_vae.safetensors"
 CONTEXT_NAME = "my_character"
-OFFICIAL_FILES = "https://huggingface.co/circlestone-labs/Anima/resolve/main/split_files"
-
-LOAD, PICTURE, TRAIN, DRAW = "#8AA", "#3f789e", "#8A8", "#b58b2a"  # of the colours that the frontend offers for frames
-NOTE_WIDTH = 430
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node to be; `key` names it in the links."""
-
-    key: str
-    type: str
-    widgets: dict[str, Any] = field(default_factory=dict)
-    title: str = ""
-    size: tuple[int, int] | None = None
-    color: str = ""
-    models: list[dict[str, str]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Group:
-    """A titled frame around columns of nodes; without a title there is no frame."""
-
-    title: str
-    color: str
-    columns: list[list[Node]]
-
-
-@dataclass(frozen=True)
-class Example:
-    """`links` are (from node, output, to node, input)."""
-
-    name: str
-    columns: list[list[Group]]
-    links: list[tuple[str, str, str, str]]
-
-
-def note(text: str, height: int) -> Group:
-    return Group("", "", [[Node("note", "MarkdownNote", {"text": text.strip()}, "Read me first", (NOTE_WIDTH, height))]])
-
-
-def official_file(kind: str, widget: str, directory: str, name: str, **widgets: str) -> Node:
-    """A loader that tells the frontend where a missing file is downloaded from."""
-    models = [{"name": name, "url": f"{OFFICIAL_FILES}/{directory}/{name}", "directory": directory}]
-    return Node(kind, kind, {widget: name, **widgets}, size=(330, 0), models=models)
-
-
-def loaders() -> Group:
-    return Group(
-        "1 · Load Anima",
-        LOAD,
-        [
-            [
-                official_file("UNETLoader", "unet_name", "diffusion_models", MODEL_NAME),
-                official_file("CLIPLoader", "clip_name", "text_encoders", CLIP_NAME, type="stable_diffusion"),
-                official_file("VAELoader", "vae_name", "vae", VAE_NAME),
-            ]
-        ],
-    )
-
-
-def picture(key: str = "picture", title: str = "") -> Node:
-    # ComfyUI puts example.png into every input folder, and it shows a character.
-    return Node(key, "LoadImage", {"image": "example.png"}, title, (330, 420))
-
-
-def train(masked: bool, prompt: str, **widgets: Any) -> Node:
-    kind = "AnimaFastTrainMaskedReferenceContext" if masked else "AnimaFastTrainReferenceContext"
-    return Node("train", kind, {"training_prompt": prompt, **widgets}, size=(400, 420))
-
-
-def training_info() -> Node:
-    return Node("info", "PreviewAny", title="How training went", size=(400, 300))
-
-
-TRAINING_LINKS = [
-    ("UNETLoader", "MODEL", "train", "model"),
-    ("CLIPLoader", "CLIP", "train", "clip"),
-    ("VAELoader", "VAE", "train", "vae"),
-]
-INFO_LINK = ("train", "info", "info", "source")
-PICTURE_LINK = ("picture", "IMAGE", "train", "reference_image")
-MASK_LINK = ("picture", "MASK", "train", "training_mask")
-
-
-def draw(number: int, prompt: str) -> Group:
-    """Anima as ComfyUI's own template samples it, with Patch Model between the model and the sampler."""
-    return Group(
-        f"{number} · Draw with it",
-        DRAW,
-        [
-            [
-                Node("patch", "AnimaFastTrainPatchModel", size=(400, 0)),
-                Node("positive", "CLIPTextEncode", {"text": prompt}, "What to draw", (400, 160), "green"),
-                Node(
-                    "negative",
-                    "CLIPTextEncode",
-                    {"text": "worst quality, low quality, score_1, score_2, score_3, blurry, jpeg artifacts, sepia"},
-                    "What to avoid",
-                    (400, 120),
-                    "red",
-                ),
-                Node("canvas", "EmptyLatentImage", {"width": 1024, "height": 1024}, "Size of the picture", (400, 0)),
-            ],
-            [
-                Node(
-                    "sampler",
-                    "KSampler",
-                    {
-                        "seed": 1,
-                        "control_after_generate": "randomize",
-                        "steps": 30,
-                        "cfg": 4.0,
-                        "sampler_name": "er_sde",
-                        "scheduler": "simple",
-                    },
-                    size=(400, 0),
-                ),
-                Node("decode", "VAEDecode", size=(400, 0)),
-                Node("save", "SaveImage", {"filename_prefix": "AnimaFastTrain"}, size=(400, 440)),
-            ],
-        ],
-    )
-
-
-def draw_links(context_from: str) -> list[tuple[str, str, str, str]]:
-    return [
-        ("UNETLoader", "MODEL", "patch", "model"),
-        (context_from, "context", "patch", "context"),
-        ("CLIPLoader", "CLIP", "positive", "clip"),
-        ("CLIPLoader", "CLIP", "negative", "clip"),
-        ("patch", "model", "sampler", "model"),
-        ("positive", "CONDITIONING", "sampler", "positive"),
-        ("negative", "CONDITIONING", "sampler", "negative"),
-        ("canvas", "LATENT", "sampler", "latent_image"),
-        ("sampler", "LATENT", "decode", "samples"),
-        ("VAELoader", "VAE", "decode", "vae"),
-        ("decode", "IMAGE", "save", "images"),
-    ]
-
-
-MODEL_FILES = f"""
-### Files you need
-
-- [{MODEL_NAME}]({OFFICIAL_FILES}/diffusion_models/{MODEL_NAME}) goes into `models/diffusion_models`
-- [{CLIP_NAME}]({OFFICIAL_FILES}/text_encoders/{CLIP_NAME}) goes into `models/text_encoders`
-- [{VAE_NAME}]({OFFICIAL_FILES}/vae/{VAE_NAME}) goes into `models/vae`
-"""
 
 MASKED_TRAINING = Example(
     "masked_training",
@@ -222,55 +89,6 @@ To learn one character and leave the background alone, open the workflow **maske
         [draw(4, "a quiet village street, houses, trees, no humans")],
     ],
     [*TRAINING_LINKS, PICTURE_LINK, INFO_LINK, *draw_links("train")],
-)
-
-TWO_REFERENCES = Example(
-    "two_references",
-    [
-        [
-            note(
-                """
-## Two pictures of one character
-
-Two views teach more than one: what both have in common is learned best.
-
-1. Choose a picture in each **Load Image**. Both start with ComfyUI's own example picture.
-2. On each, right-click, choose **Open in MaskEditor**, paint over the character and press **Save**. Each picture needs its own mask.
-3. **training_prompt** is read with both pictures: describe what they share and what is not special about the character.
-4. Press **Run**.
-
-**Batch Images** and **Batch Masks** grow a new input for each picture that you connect. Connect pictures and masks in the same order.
-The first picture sets the size: others are scaled and cut to it, so choose pictures of the same shape.
-"""
-                + MODEL_FILES,
-                400,
-            ),
-            loaders(),
-        ],
-        [
-            Group(
-                "2 · Your pictures, each with its mask",
-                PICTURE,
-                [
-                    [picture("picture", "First picture"), picture("second", "Second picture")],
-                    [Node("images", "BatchImagesNode", size=(260, 0)), Node("masks", "BatchMasksNode", size=(260, 0))],
-                ],
-            )
-        ],
-        [Group("3 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo, standing, outdoors"), training_info()]])],
-        [draw(4, "1girl, solo, running, beach, waves, sunset")],
-    ],
-    [
-        *TRAINING_LINKS,
-        ("picture", "IMAGE", "images", "images.image0"),
-        ("second", "IMAGE", "images", "images.image1"),
-        ("picture", "MASK", "masks", "masks.mask0"),
-        ("second", "MASK", "masks", "masks.mask1"),
-        ("images", "IMAGE", "train", "reference_image"),
-        ("masks", "MASK", "train", "training_mask"),
-        INFO_LINK,
-        *draw_links("train"),
-    ],
 )
 
 SAVE_CONTEXT = Example(
@@ -404,4 +222,4 @@ Training Options goes into both nodes, so that both see the same picture.
     ],
 )
 
-EXAMPLES = [MASKED_TRAINING, UNMASKED_TRAINING, TWO_REFERENCES, SAVE_CONTEXT, LOAD_CONTEXT, LOSS_GRAPH_AND_MASK_PREVIEW]
+EXAMPLES = [MASKED_TRAINING, UNMASKED_TRAINING, SAVE_CONTEXT, LOAD_CONTEXT, LOSS_GRAPH_AND_MASK_PREVIEW]

@@ -53,6 +53,14 @@ def object_info_with_files() -> dict[str, dict]:
     return object_info
 
 
+def object_info_of_fresh_installation() -> dict[str, dict]:
+    """The record with the one file that ComfyUI brings: its example picture."""
+    object_info = copy.deepcopy(recorded_object_info())
+    (pictures,) = (each.options["options"] for each in inputs_of(object_info["LoadImage"]) if each.name == "image")
+    pictures.append("example.png")
+    return object_info
+
+
 @contextmanager
 def recorded_server(frontend: Path, object_info: dict[str, dict]) -> Iterator[str]:
     """The address of a server for the static files in `frontend`."""

@@ -82,11 +82,14 @@ def test_a_missing_node_would_be_noticed(frontend: FrontendPage) -> None:
     assert "NoSuchNode" in missing_types(frontend.read_graph()["nodes"])
 
 
-def test_missing_files_are_offered_for_download(frontend_without_files: FrontendPage) -> None:
-    path = EXAMPLE_FILES["masked_training"]
+@pytest.mark.parametrize("name", ["masked_training", "alpha_mask", "collage", "folder_with_captions"])
+def test_missing_files_are_offered_for_download(frontend_without_files: FrontendPage, name: str) -> None:
+    path = EXAMPLE_FILES[name]
     frontend_without_files.drop(path.stem, path.read_text(encoding="utf-8"))
+    # Marked as lacking their file, and no other node is.
+    assert missing_types(frontend_without_files.read_graph()["nodes"]) == {"UNETLoader", "CLIPLoader", "VAELoader"}
     page = frontend_without_files.page
     page.get_by_text("View details").click()
     page.get_by_role("button", name="Download all").wait_for()
-    frontend_without_files.screenshot(SCREENSHOTS / "missing_files.png")
+    frontend_without_files.screenshot(SCREENSHOTS / f"missing_files_{name}.png")
     assert page.get_by_text("Download", exact=True).count() == 3  # model, text encoder, VAE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,21 @@ from typing import Any
 import pytest
 from comfyui_installation import Installation
 from comfyui_server import ComfyServer, Finished
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from example_server import example_server
 from saved_workflow import EXAMPLE_FILES, SavedWorkflow, recorded_object_info
 
+# What the artist brings to an example, in the order of its Load Image nodes; elsewhere it is example.png with a painted mask.
+BROUGHT = {
+    "alpha_mask": ["cut-out.png"],
+    "two_references": ["example.png", "wide.png"],
+    "collage": ["example.png", "wide.png", "tall.png"],
+}
+CAPTIONS = {"front.png": "1girl, standing", "side view.png": "1girl, from side"}
+CHARACTER = 0.6 * 0.8 * math.pi / 4  # the ellipse's share of the picture
 SMALL = {"training_image_size": 128, "width": 128, "height": 128, "train_steps": 2, "steps": 2}
 # What shows something to the user, and under which name /history keeps it.
 SHOWN = {
@@ -31,31 +40,68 @@ SHOWN = {
 @pytest.fixture(scope="module")
 def server_with_files(installation: Installation, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
     server = example_server(installation, models, tmp_path_factory.mktemp("examples"))
-    paint_mask(server.base / "input" / "example.png")
+    bring_pictures(server.base / "input")
     with server:
         yield server
 
 
-def paint_mask(path: Path) -> None:
-    """Make the character transparent, as ComfyUI's mask editor leaves it."""
-    picture = Image.open(path).convert("RGB")
-    alpha = Image.new("L", picture.size, 255)
-    ImageDraw.Draw(alpha).ellipse([side * part for side, part in zip(2 * picture.size, (0.2, 0.1, 0.8, 0.9), strict=True)], fill=0)
+def bring_pictures(folder: Path) -> None:
+    """Painted, cut out, of other sizes, and a folder with masks and captions, all made of ComfyUI's own example picture."""
+    picture = Image.open(folder / "example.png").convert("RGB")
+    picture.save(folder / "not-painted.png")
+    references = folder / "references"
+    (references / "masks").mkdir(parents=True)
+    for place, shown in ((folder / "wide.png", picture.resize((320, 160))), (folder / "tall.png", picture.resize((200, 360)))):
+        with_alpha(shown, ImageOps.invert(character(shown))).save(place)
+    with_alpha(picture, character(picture)).save(folder / "cut-out.png")
+    with_alpha(picture, ImageOps.invert(character(picture))).save(folder / "example.png")  # as the mask editor leaves it
+    for (name, caption), size in zip(CAPTIONS.items(), ((256, 256), (320, 160)), strict=True):
+        shown = picture.resize(size)
+        shown.save(references / name)
+        (references / name).with_suffix(".txt").write_text(caption)
+        character(shown).save(references / "masks" / name)
+
+
+def character(picture: Image.Image) -> Image.Image:
+    """White where the character is."""
+    mask = Image.new("L", picture.size, 0)
+    ImageDraw.Draw(mask).ellipse([side * part for side, part in zip(2 * picture.size, (0.2, 0.1, 0.8, 0.9), strict=True)], fill=255)
+    return mask
+
+
+def with_alpha(picture: Image.Image, alpha: Image.Image) -> Image.Image:
+    picture = picture.copy()
     picture.putalpha(alpha)
-    picture.save(path)
+    return picture
 
 
 def small(name: str) -> dict[str, dict[str, Any]]:
     prompt = SavedWorkflow(EXAMPLE_FILES[name], recorded_object_info()).prompt()
     for node in prompt.values():
+        # A widget that something is wired to keeps its link.
         node["inputs"].update({key: value for key, value in SMALL.items() if key in node["inputs"]})
+    for node, file in zip(nodes_of(prompt, "LoadImage"), BROUGHT.get(name, []), strict=False):
+        node["inputs"]["image"] = file
     return prompt
 
 
+def nodes_of(prompt: dict[str, dict], kind: str) -> list[dict]:
+    return [node for node in prompt.values() if node["class_type"] == kind]
+
+
 def shown(prompt: dict[str, dict], finished: Finished) -> dict[str, Any]:
-    """Node type -> what the node shows, for all nodes that show something."""
-    kinds = {id: node["class_type"] for id, node in prompt.items() if node["class_type"] in SHOWN}
-    return {kind: finished.outputs[id][SHOWN[kind]] for id, kind in kinds.items()}
+    """Id -> what the node shows, for all nodes that show something."""
+    return {id: finished.outputs[id][SHOWN[node["class_type"]]] for id, node in prompt.items() if node["class_type"] in SHOWN}
+
+
+def texts(server: ComfyServer, prompt: dict[str, dict]) -> str:
+    """All that the text nodes say after a good run."""
+    finished = server.run_well(prompt)
+    return "\n".join(finished.text(id) for id, node in prompt.items() if node["class_type"] == "PreviewAny")
+
+
+def coverages(told: str) -> list[float]:
+    return [float(line.split(":")[1].strip(" %")) / 100 for line in told.splitlines() if line.startswith("coverage of reference")]
 
 
 @pytest.mark.parametrize("name", EXAMPLE_FILES)
@@ -71,14 +117,62 @@ def test_it_runs_and_shows_its_results(server_with_files: ComfyServer, name: str
             assert server_with_files.picture(finished, id).shape[:2] == (128, 128)
 
 
-def test_a_forgotten_mask_is_said_in_one_sentence(server_with_files: ComfyServer):
-    without_mask = "not-painted.png"
-    path = server_with_files.base / "input"
-    Image.open(path / "example.png").convert("RGB").save(path / without_mask)
-    prompt = small("masked_training")
-    for node in prompt.values():
-        if node["class_type"] == "LoadImage":
-            node["inputs"]["image"] = without_mask
+def test_a_cut_out_is_learned_and_not_the_transparency_around_it(server_with_files: ComfyServer):
+    (learned,) = coverages(texts(server_with_files, small("alpha_mask")))
+    assert learned == pytest.approx(CHARACTER, abs=0.02)
+
+
+def test_two_pictures_of_different_shapes_are_learned_each_with_its_mask(server_with_files: ComfyServer):
+    told = texts(server_with_files, small("two_references"))
+    assert "references: 2" in told
+    assert coverages(told) == pytest.approx([CHARACTER, CHARACTER], abs=0.02)
+
+
+def test_a_folder_is_learned_with_its_masks_and_captions(server_with_files: ComfyServer):
+    told = texts(server_with_files, small("folder_with_captions"))
+    assert "2 references from 'references', 0 broken files" in told
+    for name, caption in CAPTIONS.items():
+        assert f"{name}: {caption}" in told
+    assert coverages(told) == pytest.approx([CHARACTER, CHARACTER], abs=0.02)
+
+
+def test_a_collage_is_learned_as_one_picture_under_all_captions(server_with_files: ComfyServer):
+    prompt = small("collage")
+    captions = [node["inputs"]["caption"] for node in nodes_of(prompt, "AnimaFastTrainAddReference")]
+    told = texts(server_with_files, prompt)
+    assert "references: 1" in told
+    assert all(tag in told for caption in captions for tag in caption.split(", "))
+    (learned,) = coverages(told)
+    assert 0 < learned < CHARACTER  # there is space between the pictures
+    # The wire, not the widget, says under which words the collage is trained.
+    (training,) = nodes_of(prompt, "AnimaFastTrainMaskedReferenceContext")
+    assert prompt[training["inputs"]["training_prompt"][0]]["class_type"] == "AnimaFastTrainReferenceCollage"
+
+
+def test_a_crop_fills_the_frame_with_what_is_learned(server_with_files: ComfyServer):
+    (whole,), (cropped,) = (coverages(texts(server_with_files, small(name))) for name in ("masked_training", "crop_to_mask"))
+    assert whole == pytest.approx(CHARACTER, abs=0.02)
+    # The ellipse is 0.8 high; with 0.15 of that on each side, the crop is 0.84 wide and as high as the picture.
+    assert cropped == pytest.approx(whole / 0.84, abs=0.02)
+
+
+WITHOUT_PREPARATION = {
+    "masked_training": "the mask of 'reference' selects nothing",
+    "two_references": "the mask of 'reference' selects nothing",
+    "collage": "the mask of 'reference' selects nothing",
+    "crop_to_mask": "the mask of 'reference' selects nothing",
+    "alpha_mask": "black everywhere, as Load Image gives it for a picture without transparency",
+    "folder_with_captions": "folder 'my pictures' is not there: make the folder",
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_PREPARATION)
+def test_what_was_not_brought_is_said_in_one_sentence(server_with_files: ComfyServer, name: str):
+    prompt = small(name)
+    for node in nodes_of(prompt, "LoadImage"):
+        node["inputs"]["image"] = "not-painted.png"
+    for node in nodes_of(prompt, "AnimaFastTrainLoadReferenceFolder"):
+        node["inputs"]["folder"] = "my pictures"
     finished = server_with_files.run(prompt)
     assert finished.status == "error"
-    assert "mask" in finished.error and "\n" not in finished.error
+    assert WITHOUT_PREPARATION[name] in finished.error and "\n" not in finished.error

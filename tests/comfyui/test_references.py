@@ -181,6 +181,25 @@ def test_a_folder_trains_and_names_what_is_broken(server: ComfyServer, folder: P
     assert "references: 3" in finished.text("info")
 
 
+def test_notes_on_files_are_told(server: ComfyServer, folder: Path):
+    frames = [Image.new("RGB", (96, 96), colour) for colour in ("red", "blue")]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
+    told = server.run_well(loaded(folder.name, masks_from="no masks: all of each picture is learned")).text("folder_info")
+    (folder / "moving.gif").unlink()
+    assert told.splitlines()[0] == f"4 references from {folder.name!r}, 1 broken files"
+    assert "note: moving.gif: only the first of 2 frames is used" in told.splitlines()
+
+
+@pytest.mark.parametrize("missing", ["folder", "mask_folder"])
+def test_a_folder_that_is_not_there_yet_says_where_to_make_it(server: ComfyServer, folder: Path, missing: str):
+    workflow = loaded(folder.name)
+    workflow["folder"]["inputs"][missing] = "my character"
+    error = server.run(workflow).error
+    assert error.startswith(f"{missing} 'my character' is not there: make the folder")
+    assert str(server.base / "input" / "my character") in error
+    assert "\n" not in error
+
+
 def test_a_strict_folder_is_refused_with_every_reason(server: ComfyServer, folder: Path):
     refused = server.run(loaded(folder.name, broken_files="refuse the folder"))
     assert "1 of 4 pictures" in refused.error

@@ -46,6 +46,37 @@ def test_every_reference_is_shown_once_with_its_mask_exactly_on_it(count: int) -
         assert abs(place.width - place.height * size[0] / size[1]) <= 1
 
 
+def ruled(size: tuple[int, int], number: int) -> torch.Tensor:
+    """Red rises from left to right and green downwards, both from 0 to 1; blue is the number."""
+    width, height = size
+    image = torch.full((height, width, 3), number / 10)
+    image[..., 0] = ((torch.arange(width) + 0.5) / width)[None, :]
+    image[..., 1] = ((torch.arange(height) + 0.5) / height)[:, None]
+    return image
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_every_reference_is_shown_whole_upright_and_undistorted_under_its_own_mask(count: int) -> None:
+    sizes = list(itertools.islice(itertools.cycle([PORTRAIT, LANDSCAPE, SQUARE, (300, 1200)]), count))
+    images = [ruled(size, number + 1) for number, size in enumerate(sizes)]
+    masks = [(image[..., 0] + image[..., 1] < 1).float() for image in images]  # the upper left half
+    collage = compose_collage(images, masks)
+    outside = torch.ones(1024, 1024, dtype=torch.bool)
+    for number, place in enumerate(collage.places):
+        cell, weights = collage.image[place.rows, place.columns], collage.mask[place.rows, place.columns]
+        # Of the same ruling at the size of the cell, one pixel off at most.
+        expected = ruled((place.width, place.height), number + 1)
+        assert float((cell - expected)[..., 0].abs().max()) < 1 / place.width
+        assert float((cell - expected)[..., 1].abs().max()) < 1 / place.height
+        assert float((cell - expected)[..., 2].abs().max()) < 1e-5
+        clear = (expected[..., 0] + expected[..., 1] - 1).abs() > 2 / min(place.width, place.height)
+        torch.testing.assert_close(weights[clear], (expected[..., 0] + expected[..., 1] < 1).float()[clear])
+        assert outside[place.rows, place.columns].all()
+        outside[place.rows, place.columns] = False
+    assert float(collage.mask[outside].max()) == 0
+    torch.testing.assert_close(collage.image[outside], BACKGROUND.expand(int(outside.sum()), 3))
+
+
 def test_each_cell_keeps_its_own_mask() -> None:
     mask = torch.zeros(100, 100)
     mask[:, 50:] = 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from PIL import ImageDraw
 
 from anima_fast_train.masking import overlay, preview_reference, preview_tensor, to_latent_mask
 from anima_fast_train.masking.preview import LEARNED, PANEL_HEIGHT, WARNING
@@ -60,6 +61,27 @@ def test_a_mask_that_vanishes_or_covers_all_is_warned_of() -> None:
     assert warning_pixels(line) > 0
     assert warning_pixels(torch.ones(64, 64)) > 0
     assert warning_pixels(square) == 0
+
+
+def words_below(monkeypatch: pytest.MonkeyPatch, image: torch.Tensor, mask: torch.Tensor, mode: str) -> str:
+    """All that is written on the sheet of a reference."""
+    written: list[str] = []
+    with monkeypatch.context() as watched:
+        watched.setattr(ImageDraw.ImageDraw, "text", lambda _, place, text, *style: written.append(text))
+        preview_reference(image, mask, to_latent_mask(mask, (image.shape[0] // 8, image.shape[1] // 8), mode), "hair.png")
+    return " ".join(written)
+
+
+def test_a_line_one_pixel_wide_is_warned_of_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = torch.zeros(1024, 1024)
+    line[:, [300, 500, 700]] = 1
+    area, strongest = (words_below(monkeypatch, torch.rand(1024, 1024, 3), line, mode) for mode in ("area", "max"))
+    assert "hair.png: 1024x1024 px for training" in area
+    assert "mask as drawn: 0.3% of the frame is learned" in area
+    assert "latent mask 128x128: coverage 0.3%" in area
+    assert "Warning: 100% of the drawn area vanished" in area and 'choose the reduction "max"' in area
+    assert "latent mask 128x128: coverage 2.3%" in strongest
+    assert "Warning" not in strongest
 
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 512), (512, 16)])

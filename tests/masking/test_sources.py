@@ -57,6 +57,16 @@ def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
         extract_mask("green", mask=torch.ones(4, 4))
 
 
+def test_an_inverted_mask_of_a_picture_without_transparency_does_not_learn_all_in_silence() -> None:
+    of_load_image = torch.zeros(1, 64, 64)
+    with pytest.raises(ValueError, match="the MASK to invert is black everywhere, as Load Image gives it for a picture without transparency"):
+        extract_mask("inverted mask", mask=of_load_image)
+    # In a batch, one picture of which nothing is left out is no mistake.
+    half = torch.zeros(64, 64)
+    half[:32] = 1
+    assert float(extract_mask("inverted mask", mask=torch.stack([half, of_load_image[0]]))[1].min()) == 1
+
+
 @pytest.mark.parametrize("shape", [(5, 6), (1, 5, 6), (3, 5, 6), (3, 1, 5, 6)])
 def test_every_layout_of_a_mask_becomes_bhw(shape: tuple[int, ...]) -> None:
     mask = torch.rand(shape)

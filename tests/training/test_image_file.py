@@ -1,5 +1,7 @@
 """That every kind of picture file an artist may bring is read as it looks, and that a broken one gives one sentence with its name."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from anima_fast_train.masking import MASK_SOURCES, extract_mask
 from anima_fast_train.training.image_file import read_image
 
 
@@ -84,6 +87,53 @@ def test_gray_with_transparency_gives_rgb_and_alpha(tmp_path: Path, mode: str, s
     assert loaded.alpha is not None
     assert loaded.alpha.tolist() == [[0.0, 1.0, 1.0]]
     torch.testing.assert_close(loaded.rgb[0, :, 1], torch.tensor([7.0, 100.0, 255.0]) / 255)
+
+
+def png_of_16_bits(path: Path, pixels: np.ndarray, colour_key: tuple[int, int, int]) -> None:
+    """Pillow writes no such file. pixels: [H,W,3]."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+        + chunk(b"tRNS", struct.pack(">HHH", *colour_key))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_a_colour_key_of_16_bits_is_transparent(tmp_path: Path) -> None:
+    key = (1000, 2000, 3000)
+    png_of_16_bits(tmp_path / "a.png", np.array([[key, (60000, 50000, 40000)]]), key)
+    loaded = read_image(tmp_path / "a.png")
+    assert loaded.alpha is not None
+    assert loaded.alpha.tolist() == [[0.0, 1.0]]
+    torch.testing.assert_close(loaded.rgb[0, 1], torch.tensor([60000.0, 50000.0, 40000.0]) / 65535, atol=1 / 255, rtol=0)
+
+
+@pytest.mark.parametrize("ending", ["png", "webp", "tif"])
+@pytest.mark.parametrize("source", MASK_SOURCES)
+def test_one_rgba_file_gives_the_documented_mask_of_each_source(tmp_path: Path, source: str, ending: str) -> None:
+    red, blue, gray = (255, 0, 0, 0), (0, 0, 255, 255), (128, 128, 128, 51)
+    path = tmp_path / f"a.{ending}"
+    pixels = np.array([[red, blue, gray]], dtype=np.uint8)
+    Image.fromarray(pixels, "RGBA").save(path, **({"lossless": True, "exact": True} if ending == "webp" else {}))
+    expected = {
+        "mask": [1.0, 0.0, 0.8],
+        "inverted mask": [0.0, 1.0, 0.2],
+        "red": [1.0, 0.0, 128 / 255],
+        "luminance": [0.299, 0.114, 128 / 255],
+        "alpha": [0.0, 1.0, 0.2],
+        "transparent": [1.0, 0.0, 0.8],
+    }
+    loaded = read_image(path)
+    assert loaded.alpha is not None
+    of_load_image = 1 - loaded.alpha  # ComfyUI's node makes its MASK so
+    torch.testing.assert_close(extract_mask(source, mask=of_load_image, picture=loaded.picture), torch.tensor([[expected[source]]]))
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:

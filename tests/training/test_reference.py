@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -227,6 +227,8 @@ def test_a_mask_that_the_crop_removes_is_refused() -> None:
     margin=st.one_of(st.none(), st.floats(0, 1)),
     dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
 )
+@example(long=4096, aspect=10.0, portrait=True, size=64, fit="letterbox", margin=0.1, dtype=torch.float16)
+@example(long=4095, aspect=1.0, portrait=False, size=64, fit="stretch", margin=None, dtype=torch.float32)
 @unhurried
 def test_any_picture_can_be_prepared(long: int, aspect: float, portrait: bool, size: int, fit: str, margin: float | None, dtype: torch.dtype) -> None:
     shape = (long, max(1, round(long / aspect)))

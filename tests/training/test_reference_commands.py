@@ -109,6 +109,16 @@ def test_broken_files_refuse_the_folder_or_are_named(command: Command, folder: P
     assert out.count("after reduction") == 3
 
 
+def test_notes_on_files_are_told(command: Command, folder: Path) -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue", "lime")]
+    frames[0].save(folder / "refs" / "moving.gif", save_all=True, append_images=frames[1:])
+    Image.new("L", (64, 64), 255).save(folder / "masks" / "moving.png")
+    told = "note: moving.gif: only the first of 3 frames is used\n"
+    assert command("preview-mask", *of_folder(folder), "--output", folder / "out")[2] == told
+    alone = ("--image", folder / "refs" / "moving.gif", "--whole")
+    assert command("preview-mask", *alone, "--grow", 2, "--output", folder / "out")[2] == told
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

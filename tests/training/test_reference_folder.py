@@ -180,6 +180,31 @@ def test_a_folder_with_nothing_sound_is_refused_even_when_lenient(tmp_path: Path
         open_reference_folder(tmp_path, FolderOptions(strict=False))
 
 
+def save_animation(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    frames = [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    return path
+
+
+def test_what_an_artist_should_know_about_a_file_comes_with_its_name(tmp_path: Path) -> None:
+    refs, masks = tmp_path / "refs", tmp_path / "masks"
+    save_animation(refs / "animated.gif")
+    save_picture(refs / "plain.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 12), "red").save(refs / "turned.jpg", exif=exif)
+    for name in ("animated.png", "turned.png"):
+        save_mask(masks / name)
+    save_animation(masks / "plain.gif")
+    folder = open_reference_folder(refs, FolderOptions(mask_folder=masks))
+    animated, plain, turned = "only the first of 2 frames is used", "its mask: only the first of 2 frames is used", "turned upright"
+    assert [file.name for file in folder.notes] == ["animated.gif", "plain.png", "turned.jpg"]
+    for file, words in zip(folder.notes, (animated, plain, turned), strict=True):
+        assert file.note.startswith(words)
+    assert [reference.notes for reference in folder] == [(file.note,) for file in folder.notes]
+
+
 def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
     save_picture(tmp_path / "a.png")
     (tmp_path / "b.png").symlink_to("a.png")

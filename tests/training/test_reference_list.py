@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def test_masks_are_shaped_at_the_resolution_they_were_drawn_in() -> None:
     assert second.mask is not None
     assert second.mask[28:36, 30:34].eq(1).all()
     assert second.mask[:28].sum() == 0
+    (noted,) = ReferenceList((replace(shaped, notes=("the first frame",)),), MaskShape(grow=2))
+    assert noted.notes == ("the first frame",)
     with pytest.raises(ValueError, match="the mask of 'reference' selects nothing"):
         list(ReferenceList((shaped,), MaskShape(smallest_speck=100)))
 

@@ -36,7 +36,8 @@ def test_rows_are_in_proportion_to_weight_and_of_one_size(sizes: list[tuple[floa
             drawn[row] += 1
         lags = [one.weight / total * step * batch_size - had for one, had in zip(references, drawn, strict=True)]
         # One row is what whole numbers cost, and one batch is what batches of one size cost.
-        assert max(map(abs, lags)) < batch_size + (1 if len({size[1:] for size in sizes}) > 1 and batch_size > 1 else 0)
+        in_batches = batch_size > 1 and len({size[1:] for size in sizes}) > 1
+        assert max(map(abs, lags)) < 1 + (batch_size if in_batches else 0)
     assert order.drawn == drawn
 
 

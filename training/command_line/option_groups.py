@@ -110,8 +110,10 @@ def read_references(
     if not files:
         raise ValueError("no reference came, expected --image or --folder")
     references = ReferenceList(tuple(files), shape)
-    for _ in references:
-        pass  # a picture that cannot be read is refused here, before anything is written
+    for reference in references:  # a picture that cannot be read is refused here, before anything is written
+        for note in reference.notes:
+            typer.echo(f"note: {reference.name}: {note}", err=True)
+        del reference  # or it would stay in memory until the next one is decoded
     return references
 
 

@@ -1,0 +1,158 @@
+"""What the example workflows are made of: nodes, frames and notes as plain data, and the pieces that most of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+MODEL_NAME = "anima-base-v1.0.safetensors"
+CLIP_NAME = "qwen_3_06b_base.safetensors"
+VAE_NAME = "qwen_image_vae.safetensors"
+OFFICIAL_FILES = "https://huggingface.co/circlestone-labs/Anima/resolve/main/split_files"
+
+LOAD, PICTURE, TRAIN, DRAW = "#8AA", "#3f789e", "#8A8", "#b58b2a"  # of the colours that the frontend offers for frames
+NOTE_WIDTH = 430
+
+Link = tuple[str, str, str, str]  # from node, output, to node, input
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node to be; `key` names it in the links."""
+
+    key: str
+    type: str
+    widgets: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+    size: tuple[int, int] | None = None
+    color: str = ""
+    models: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A titled frame around columns of nodes; without a title there is no frame."""
+
+    title: str
+    color: str
+    columns: list[list[Node]]
+
+
+@dataclass(frozen=True)
+class Example:
+    name: str
+    columns: list[list[Group]]
+    links: list[Link]
+
+
+def note(text: str, height: int) -> Group:
+    return Group("", "", [[Node("note", "MarkdownNote", {"text": text.strip()}, "Read me first", (NOTE_WIDTH, height))]])
+
+
+def official_file(kind: str, widget: str, directory: str, name: str, **widgets: str) -> Node:
+    """A loader that tells the frontend where a missing file is downloaded from."""
+    models = [{"name": name, "url": f"{OFFICIAL_FILES}/{directory}/{name}", "directory": directory}]
+    return Node(kind, kind, {widget: name, **widgets}, size=(330, 0), models=models)
+
+
+def loaders() -> Group:
+    return Group(
+        "1 · Load Anima",
+        LOAD,
+        [
+            [
+                official_file("UNETLoader", "unet_name", "diffusion_models", MODEL_NAME),
+                official_file("CLIPLoader", "clip_name", "text_encoders", CLIP_NAME, type="stable_diffusion"),
+                official_file("VAELoader", "vae_name", "vae", VAE_NAME),
+            ]
+        ],
+    )
+
+
+def picture(key: str = "picture", title: str = "") -> Node:
+    # ComfyUI puts example.png into every input folder, and it shows a character.
+    return Node(key, "LoadImage", {"image": "example.png"}, title, (330, 420))
+
+
+def train(masked: bool, prompt: str, **widgets: Any) -> Node:
+    kind = "AnimaFastTrainMaskedReferenceContext" if masked else "AnimaFastTrainReferenceContext"
+    return Node("train", kind, {"training_prompt": prompt, **widgets}, size=(400, 420))
+
+
+def training_info() -> Node:
+    return Node("info", "PreviewAny", title="How training went", size=(400, 300))
+
+
+TRAINING_LINKS = [
+    ("UNETLoader", "MODEL", "train", "model"),
+    ("CLIPLoader", "CLIP", "train", "clip"),
+    ("VAELoader", "VAE", "train", "vae"),
+]
+INFO_LINK = ("train", "info", "info", "source")
+PICTURE_LINK = ("picture", "IMAGE", "train", "reference_image")
+MASK_LINK = ("picture", "MASK", "train", "training_mask")
+
+
+def draw(number: int, prompt: str) -> Group:
+    """Anima as ComfyUI's own template samples it, with Patch Model between the model and the sampler."""
+    return Group(
+        f"{number} · Draw with it",
+        DRAW,
+        [
+            [
+                Node("patch", "AnimaFastTrainPatchModel", size=(400, 0)),
+                Node("positive", "CLIPTextEncode", {"text": prompt}, "What to draw", (400, 160), "green"),
+                Node(
+                    "negative",
+                    "CLIPTextEncode",
+                    {"text": "worst quality, low quality, score_1, score_2, score_3, blurry, jpeg artifacts, sepia"},
+                    "What to avoid",
+                    (400, 120),
+                    "red",
+                ),
+                Node("canvas", "EmptyLatentImage", {"width": 1024, "height": 1024}, "Size of the picture", (400, 0)),
+            ],
+            [
+                Node(
+                    "sampler",
+                    "KSampler",
+                    {
+                        "seed": 1,
+                        "control_after_generate": "randomize",
+                        "steps": 30,
+                        "cfg": 4.0,
+                        "sampler_name": "er_sde",
+                        "scheduler": "simple",
+                    },
+                    size=(400, 0),
+                ),
+                Node("decode", "VAEDecode", size=(400, 0)),
+                Node("save", "SaveImage", {"filename_prefix": "AnimaFastTrain"}, size=(400, 440)),
+            ],
+        ],
+    )
+
+
+def draw_links(context_from: str) -> list[Link]:
+    return [
+        ("UNETLoader", "MODEL", "patch", "model"),
+        (context_from, "context", "patch", "context"),
+        ("CLIPLoader", "CLIP", "positive", "clip"),
+        ("CLIPLoader", "CLIP", "negative", "clip"),
+        ("patch", "model", "sampler", "model"),
+        ("positive", "CONDITIONING", "sampler", "positive"),
+        ("negative", "CONDITIONING", "sampler", "negative"),
+        ("canvas", "LATENT", "sampler", "latent_image"),
+        ("sampler", "LATENT", "decode", "samples"),
+        ("VAELoader", "VAE", "decode", "vae"),
+        ("decode", "IMAGE", "save", "images"),
+    ]
+
+
+MODEL_FILES = f"""
+### Files you need
+
+- [{MODEL_NAME}]({OFFICIAL_FILES}/diffusion_models/{MODEL_NAME}) goes into `models/diffusion_models`
+- [{CLIP_NAME}]({OFFICIAL_FILES}/text_encoders/{CLIP_NAME}) goes into `models/text_encoders`
+- [{VAE_NAME}]({OFFICIAL_FILES}/vae/{VAE_NAME}) goes into `models/vae`
+"""
