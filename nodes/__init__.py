@@ -11,6 +11,7 @@ from .load_folder_node import LoadReferenceFolder
 from .mask_source_node import MaskSourceNode
 from .options_node import TrainingOptionsNode
 from .patch_model_node import PatchModel
+from .plot_training_node import PlotTraining
 from .preview_mask_node import PreviewTrainingMask
 from .shape_mask_node import ShapeTrainingMask
 from .train_nodes import MaskTrainContextTokens, TrainContextTokens
@@ -34,4 +35,5 @@ class AnimaFastTrainExtension(ComfyExtension):
             ReferenceCollage,
             SaveContext,
             LoadContext,
+            PlotTraining,
         ]

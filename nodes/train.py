@@ -14,6 +14,7 @@ from comfy_api.latest import io, ui
 
 from ..training.checkpoint import CheckpointPlan, TrainingState
 from ..training.encode import EncodedReference, encode_references
+from ..training.loss_map import loss_map_of
 from ..training.memory import peak_memory
 from ..training.reference import Framing, Reference
 from ..training.result import TrainingDiverged, TrainingResult
@@ -50,7 +51,7 @@ def train_on_references(
         encoded = encode_references(backbone, references, framing, options.mask_reduction, augmentation, prompts)
         result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume)
     info = describe(result, peak.mib, notes)
-    return io.NodeOutput(result.context, info, {"loss": result.losses}, ui=ui.PreviewText(info))
+    return io.NodeOutput(result.context, info, loss_map_of(result), ui=ui.PreviewText(info))
 
 
 @contextmanager
