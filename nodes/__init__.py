@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .add_reference_node import AddReference
 from .collage_node import ReferenceCollage
+from .compare_contexts_node import CompareContexts
 from .context_files import LoadContext, SaveContext, register_folder
 from .load_folder_node import LoadReferenceFolder
 from .mask_source_node import MaskSourceNode
@@ -36,4 +37,5 @@ class AnimaFastTrainExtension(ComfyExtension):
             SaveContext,
             LoadContext,
             PlotTraining,
+            CompareContexts,
         ]
