@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 MARGIN, GAP = 16, 8
 SMALLEST_FONT = 15
-INK, FAINT, PAPER = (232, 232, 232), (150, 150, 150), (24, 24, 24)
+INK, FAINT, HEAD, PAPER = (232, 232, 232), (150, 150, 150), (255, 205, 120), (24, 24, 24)
 LARGEST_SIDE = 8192  # pixels of a whole grid; a hundred pictures at full size would fill the memory of a browser
 
 
@@ -30,9 +30,9 @@ def labelled_grid(rows: Sequence[GridRow], columns: Sequence[str] = (), cell_wid
     count = max(len(row.pictures) for row in rows)
     cell_width = cell_width or widest_cell(size, len(rows), count)
     cell_height = max(1, round(cell_width * size[1] / size[0]))
-    font = ImageFont.load_default(size=max(SMALLEST_FONT, cell_width // 22))
-    line = round(font.size * 1.6)
     inner = count * (cell_width + GAP) - GAP
+    font = ImageFont.load_default(size=max(SMALLEST_FONT, cell_width // 22, inner // 100))  # a wide grid is looked at from afar
+    line = round(font.size * 1.6)
     labels = [wrapped(row.label, font, inner) for row in rows]
     heads = [wrapped(column, font, cell_width) for column in columns]
     head_height = max((len(lines) for lines in heads), default=0) * line
@@ -45,7 +45,7 @@ def labelled_grid(rows: Sequence[GridRow], columns: Sequence[str] = (), cell_wid
             draw.text((left, top + number * line), text, ink, font)
 
     for number, lines in enumerate(heads):
-        write(lines, MARGIN + number * (cell_width + GAP), MARGIN, INK)
+        write(lines, MARGIN + number * (cell_width + GAP), MARGIN, HEAD)
     top = MARGIN + head_height
     for row, lines, height in zip(rows, labels, heights, strict=True):
         write(lines, MARGIN, top, FAINT if row.faint else INK)
