@@ -1,4 +1,4 @@
-"""Shows training while it runs: ComfyUI's progress bar with a live picture, and a way to stop."""
+"""Shows training while it runs: ComfyUI's progress bar, a live picture, the loss, and a way to stop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from latent_preview import MAX_PREVIEW_RESOLUTION, LatentPreviewer
 from PIL import Image
 
 from ..training.result import StepReport
+from .live_loss import LiveLoss
 from .training_previews import TrainingPreviews, picture_of
 
 # Fast models take 100 steps a second; the eye does not.
@@ -26,6 +27,7 @@ class LiveProgress:
         self.steps_done = 0
         self._previewer, self._previews = previewer, previews
         self._shows_preview = False
+        self._loss = LiveLoss()
         self._bar: ProgressBar | None = None
         self._next_picture = 0.0
 
@@ -34,6 +36,7 @@ class LiveProgress:
         self.steps_done = report.step
         if self._bar is None:
             self._bar = ProgressBar(report.steps)
+        self._loss.after(report)
         picture = self._picture(report)
         self._bar.update_absolute(report.step, report.steps, picture and ("JPEG", picture, MAX_PREVIEW_RESOLUTION))
 

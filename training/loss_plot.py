@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import io
-import math
 from typing import Any
 
+from .loss_curve import Smoother
 from .result import History, TrainingResult
 
-SMOOTHING = 0.95
 RAW, LOSS, INSIDE, OUTSIDE = "#c9cfd8", "#3b6ea8", "#c2185b", "#5f6b7a"
 STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
 
 
-def smoothed(values: list[float], keep: float = SMOOTHING) -> list[float]:
-    """Exponential moving average, corrected for its start; it stays where a value is not finite."""
-    average, weight, out = 0.0, 0.0, []
-    for value in values:
-        if math.isfinite(value):
-            average = keep * average + (1 - keep) * value
-            weight = keep * weight + (1 - keep)
-        out.append(average / weight if weight else math.nan)
-    return out
+def smoothed(values: list[float]) -> list[float]:
+    """The moving average after each value."""
+    smoother = Smoother()
+    return [smoother.add(value) for value in values]
 
 
 def loss_plot(history: History | TrainingResult) -> bytes:
