@@ -31,6 +31,7 @@ def test_there_is_an_example_for_every_task() -> None:
         "save_context",
         "load_context",
         "loss_graph_and_mask_preview",
+        "watch_training",
     }
 
 

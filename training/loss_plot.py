@@ -8,8 +8,8 @@ from typing import Any
 from .loss_curve import Smoother
 from .result import History, TrainingResult
 
-RAW, LOSS, INSIDE, OUTSIDE = "#c9cfd8", "#3b6ea8", "#c2185b", "#5f6b7a"
-STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
+RAW, LOSS, INSIDE, OUTSIDE = "#b9c1cc", "#3b6ea8", "#c2185b", "#5f6b7a"
+STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 12}
 
 
 def smoothed(values: list[float]) -> list[float]:

@@ -1,6 +1,6 @@
 """Makes the example workflows and their thumbnails in the real frontend of a real ComfyUI, from the plain data in example_graphs.py.
 
-Run it with: python tests/browser/build_examples.py
+Run it with: python tests/browser/build_examples.py [names of examples; without any, all]
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def main() -> None:
         with server, sync_playwright() as playwright, launch(playwright) as browser:
             frontend = FrontendPage(browser, server.address)
             for example in EXAMPLES:
-                build(frontend, example)
+                if example.name in (sys.argv[1:] or [example.name]):
+                    build(frontend, example)
 
 
 def build(frontend: FrontendPage, example: Example) -> None:

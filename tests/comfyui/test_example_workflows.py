@@ -25,6 +25,8 @@ SHOWN = {
     "LossGraphNode": "images",
     "AnimaFastTrainPreviewMask": "images",
     "AnimaFastTrainSaveContext": "text",
+    "AnimaFastTrainPlotTraining": "images",
+    "AnimaFastTrainCompareContexts": "images",
 }
 
 

@@ -6,7 +6,7 @@ import { api } from '../../../scripts/api.js'
 const EVENT = 'anima_fast_train.loss'
 const WIDGET = 'anima_training_loss'
 const NODE_TYPES = new Set(['AnimaFastTrainReferenceContext', 'AnimaFastTrainMaskedReferenceContext'])
-const HEIGHT = 110
+const HEIGHT = 130
 const COLOURS = { loss: '#7db4ea', inside: '#f2709c', outside: '#aab4c2' }
 const STYLE = `
   .anima-loss { box-sizing: border-box; width: 100%; height: 100%; padding: 5px 8px; border-radius: 6px; background: #1b1e24; color: #e4e7ec;
@@ -63,7 +63,8 @@ function draw(element, { step, steps, line, evaluations }) {
   const inside = evaluations.map(([at, value]) => [at, value])
   const outside = evaluations.map(([at, , value]) => [at, value]).filter(([, value]) => value > 0)
   const highest = Math.max(...[line, inside, outside].flat().map(([, value]) => value ?? 0), 1e-9)
-  const place = ([at, value]) => `${((100 * at) / steps).toFixed(2)} ${(100 - (95 * value) / highest).toFixed(2)}`
+  // Over the steps so far, so that the start of a long run can be read; the text says how many are to come.
+  const place = ([at, value]) => `${((100 * at) / step).toFixed(2)} ${(100 - (95 * value) / highest).toFixed(2)}`
   const stroke = (kind, points, width) => `<path class="${kind}" stroke="${COLOURS[kind]}" stroke-width="${width}" d="${path(points, place)}"/>`
   const dots = (kind, points) =>
     `<path class="${kind}-dots" stroke="${COLOURS[kind]}" stroke-width="6" d="${points.map((point) => `M${place(point)}h0`).join('')}"/>`
