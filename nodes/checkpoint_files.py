@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import folder_paths
 import torch
 from comfy_api.latest import io
 
 from ..training.checkpoint import CheckpointPlan, TrainingState
+from .output_names import place_in_output
 
 FOLDER = "anima_checkpoints"
 SUFFIX = ".safetensors"
@@ -42,16 +41,8 @@ DEFAULTS = CheckpointOptions()
 
 
 def checkpoint_path(input_name: str, name: str) -> Path:
-    """The file of a checkpoint's name, which may name a subfolder. Raises ValueError where it would lie outside of FOLDER.
-
-    Judged without asking the disk, which on Windows may be that of another computer; then again with links followed.
-    """
-    root = Path(os.path.abspath(Path(folder_paths.get_output_directory()) / FOLDER))
-    asked = name.strip().removesuffix(SUFFIX)
-    path = Path(os.path.abspath(root / (asked + SUFFIX)))
-    if not asked.strip(". ") or asked.endswith(("/", "\\")) or not path.is_relative_to(root) or not path.resolve().is_relative_to(root.resolve()):
-        raise ValueError(f"{input_name} is {name!r}, expected the name of a checkpoint in ComfyUI's output folder {FOLDER}")
-    return path
+    """The file of a checkpoint's name, which may name a subfolder. Raises ValueError where it would lie outside of FOLDER."""
+    return place_in_output(input_name, name, "a checkpoint", FOLDER, SUFFIX)
 
 
 def checkpoint_inputs() -> list[io.Input]:

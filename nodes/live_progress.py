@@ -1,27 +1,33 @@
-"""Shows training while it runs: ComfyUI's progress bar with the current guess at the picture, and a way to stop."""
+"""Shows training while it runs: ComfyUI's progress bar, a live picture, the loss, and a way to stop."""
 
 from __future__ import annotations
 
 import time
 
 import comfy.model_management as management
-import torch
 from comfy.utils import ProgressBar
-from latent_preview import MAX_PREVIEW_RESOLUTION, Latent2RGBPreviewer, LatentPreviewer, get_previewer
+from latent_preview import MAX_PREVIEW_RESOLUTION, LatentPreviewer
+from PIL import Image
 
 from ..training.result import StepReport
-from .backbone import AnimaBackbone
+from .live_loss import LiveLoss
+from .training_previews import TrainingPreviews, picture_of
 
 # Fast models take 100 steps a second; the eye does not.
 SECONDS_BETWEEN_PICTURES = 0.1
 
 
 class LiveProgress:
-    """A callback for `train_context_tokens`. Raises ComfyUI's InterruptProcessingException when the user cancels."""
+    """A callback for `train_context_tokens`. Raises ComfyUI's InterruptProcessingException when the user cancels.
 
-    def __init__(self, backbone: AnimaBackbone) -> None:
+    The live picture is the model's guess at the reference until there is a preview, and from then on the last preview.
+    """
+
+    def __init__(self, previewer: LatentPreviewer, previews: TrainingPreviews | None = None) -> None:
         self.steps_done = 0
-        self._previewer = previewer_for(backbone)
+        self._previewer, self._previews = previewer, previews
+        self._shows_preview = False
+        self._loss = LiveLoss()
         self._bar: ProgressBar | None = None
         self._next_picture = 0.0
 
@@ -30,18 +36,18 @@ class LiveProgress:
         self.steps_done = report.step
         if self._bar is None:
             self._bar = ProgressBar(report.steps)
-        picture = None
-        if time.monotonic() >= self._next_picture or report.step == report.steps:
-            with torch.inference_mode():
-                picture = ("JPEG", self._previewer.decode_latent_to_preview(report.x0_estimate()), MAX_PREVIEW_RESOLUTION)
-            self._next_picture = time.monotonic() + SECONDS_BETWEEN_PICTURES
-        self._bar.update_absolute(report.step, report.steps, picture)
+        self._loss.after(report)
+        picture = self._picture(report)
+        self._bar.update_absolute(report.step, report.steps, picture and ("JPEG", picture, MAX_PREVIEW_RESOLUTION))
 
-
-def previewer_for(backbone: AnimaBackbone) -> LatentPreviewer:
-    """The previewer that the user chose for sampling; where none was chosen, ComfyUI's linear map from latents to colours."""
-    latent_format = backbone.model.model.latent_format
-    chosen = get_previewer(backbone.model.load_device, latent_format)
-    return chosen or Latent2RGBPreviewer(
-        latent_format.latent_rgb_factors, latent_format.latent_rgb_factors_bias, latent_format.latent_rgb_factors_reshape
-    )
+    def _picture(self, report: StepReport) -> Image.Image | None:
+        """What to show from now on; None leaves the picture that is there."""
+        preview = None if self._previews is None else self._previews.after(report)
+        self._shows_preview = self._shows_preview or preview is not None
+        if self._shows_preview:
+            return preview
+        if time.monotonic() < self._next_picture and report.step < report.steps:
+            return None
+        guess = picture_of(self._previewer, report.x0_estimate())
+        self._next_picture = time.monotonic() + SECONDS_BETWEEN_PICTURES
+        return guess

@@ -19,10 +19,12 @@ from .checkpointing import Checkpointing
 from .socket_types import CATEGORY, Options
 from .steering_inputs import emphasis_inputs, steering_inputs
 from .training_options import TrainingOptions
+from .training_previews import PreviewOptions, preview_inputs
 
 DEFAULTS = TrainingOptions()
 SETTINGS = DEFAULTS.settings
 CHECKPOINT_INPUTS = tuple(field.name for field in fields(CheckpointOptions))
+PREVIEW_INPUTS = tuple(field.name for field in fields(PreviewOptions))
 # The sources that read a MASK; the others read files and belong to the command line.
 NODE_MASK_SOURCES: tuple[MaskSource, ...] = ("mask", "inverted mask")
 
@@ -47,6 +49,7 @@ class TrainingOptionsNode(io.ComfyNode):
                 *augmentation_inputs(),
                 *steering_inputs(),
                 *checkpoint_inputs(),
+                *preview_inputs(),
                 *picture_inputs(),
                 *emphasis_inputs(),
             ],
@@ -69,9 +72,10 @@ class TrainingOptionsNode(io.ComfyNode):
         framing = Framing(fit=fit, crop_margin=crop_margin if crop_to_mask else None, enlarge=enlarge)
         augmentation = read_augmentation(**{name: others.pop(name) for name in AUGMENTATION_INPUTS if name in others})
         checkpoints = CheckpointOptions(**{name: others.pop(name) for name in CHECKPOINT_INPUTS if name in others})
+        previews = PreviewOptions(**{name: others.pop(name) for name in PREVIEW_INPUTS if name in others})
         settings = TrainingSettings(**others).validate()
         return io.NodeOutput(
-            TrainingOptions(settings, framing, mask_source, mask_reduction, checkpointing, precision, augmentation, checkpoints)
+            TrainingOptions(settings, framing, mask_source, mask_reduction, checkpointing, precision, augmentation, checkpoints, previews)
         )
 
 

@@ -16,6 +16,8 @@ from .requirements import MODEL_FAMILY, check_model, context_shape
 
 ApplyTo = Literal["positive", "negative", "both"]
 
+LARGEST_SCALE = 3.0  # that the nodes offer
+
 # Which prompt a row belongs to, in ComfyUI's `cond_or_uncond`.
 POSITIVE, NEGATIVE = 0, 1
 

@@ -6,7 +6,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ..training.context import ReferenceContext
-from .patch_model import ApplyTo, patch_model
+from .patch_model import LARGEST_SCALE, ApplyTo, patch_model
 from .socket_types import CATEGORY, Context
 
 
@@ -28,7 +28,7 @@ class PatchModel(io.ComfyNode):
                     "reference_context_scale",
                     default=1.0,
                     min=0.0,
-                    max=3.0,
+                    max=LARGEST_SCALE,
                     step=0.01,
                     tooltip="How strongly the context acts: 1 is what was trained, 0 is the model without it, bit by bit.",
                 ),

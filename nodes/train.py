@@ -14,6 +14,7 @@ from comfy_api.latest import io, ui
 
 from ..training.checkpoint import CheckpointPlan, TrainingState
 from ..training.encode import EncodedReference, encode_references
+from ..training.loss_map import loss_map_of
 from ..training.memory import peak_memory
 from ..training.reference import Framing, Reference
 from ..training.result import TrainingDiverged, TrainingResult
@@ -25,6 +26,7 @@ from .backbone import AnimaBackbone, anima_backbone
 from .context_files import save_as_new_file
 from .live_progress import LiveProgress
 from .training_options import TrainingOptions
+from .training_previews import PreviewOptions, TrainingPreviews, previewer_for
 
 OUT_OF_MEMORY_NOTE = "the GPU ran out of memory in the first step, so each block was computed twice (checkpointing on)"
 
@@ -41,6 +43,7 @@ def train_on_references(
 ) -> io.NodeOutput:
     """context, info and loss_map, with info shown on the node. Raises ValueError in one sentence for what cannot be trained on."""
     checkpoints, resume = options.checkpoints.plan(), options.checkpoints.resumed_state()
+    options.previews.folder()  # a name that is refused is refused before anything is encoded
     with (
         keeping_the_best_tokens(),
         anima_backbone(model, clip, vae, options.checkpointing, options.precision) as backbone,
@@ -48,9 +51,9 @@ def train_on_references(
     ):
         prompts = torch.Generator().manual_seed(settings.seed)
         encoded = encode_references(backbone, references, framing, options.mask_reduction, augmentation, prompts)
-        result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume)
+        result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, options.previews)
     info = describe(result, peak.mib, notes)
-    return io.NodeOutput(result.context, info, {"loss": result.losses}, ui=ui.PreviewText(info))
+    return io.NodeOutput(result.context, info, loss_map_of(result), ui=ui.PreviewText(info))
 
 
 @contextmanager
@@ -69,11 +72,15 @@ def train_within_memory(
     settings: TrainingSettings,
     checkpoints: CheckpointPlan | None = None,
     resume: TrainingState | None = None,
+    preview_options: PreviewOptions = PreviewOptions(preview_every=0),
 ) -> tuple[TrainingResult, tuple[str, ...]]:
     """The result, and notes for the user. With `auto` checkpointing, a first step that does not fit is tried once more with it."""
-    progress = LiveProgress(backbone)
+    previewer, folder = previewer_for(backbone), preview_options.folder()
+    previews = None if folder is None else TrainingPreviews(backbone, references[0], previewer, folder, preview_options.preview_every)
+    notes = [] if previews is None else previews.notes
+    progress = LiveProgress(previewer, previews)
     try:
-        return train_context_tokens(backbone, references, settings, progress, checkpoints, resume), ()
+        return train_context_tokens(backbone, references, settings, progress, checkpoints, resume), tuple(notes)
     except Exception as error:
         can_save_memory = backbone.checkpointing == "auto" and not backbone.recomputes
         if progress.steps_done > 0 or not can_save_memory or not management.is_oom(error):
@@ -82,4 +89,5 @@ def train_within_memory(
     gc.collect()
     management.soft_empty_cache()
     backbone.recompute()
-    return train_context_tokens(backbone, references, settings, LiveProgress(backbone), checkpoints, resume), (OUT_OF_MEMORY_NOTE,)
+    result = train_context_tokens(backbone, references, settings, LiveProgress(previewer, previews), checkpoints, resume)
+    return result, (OUT_OF_MEMORY_NOTE, *notes)

@@ -233,5 +233,5 @@ def training_outputs() -> list[io.Output]:
         io.String.Output(
             "info", tooltip="How training went: losses before and after, coverage, time, memory, hints. Show it with Preview as Text."
         ),
-        LossMap.Output("loss_map", tooltip="The loss of every step, for Plot Loss Graph."),
+        LossMap.Output("loss_map", tooltip="The loss of every step, for Plot Training or ComfyUI's Plot Loss Graph."),
     ]

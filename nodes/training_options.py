@@ -12,6 +12,7 @@ from ..training.variants import Augmentation
 from .backbone import Precision
 from .checkpoint_files import CheckpointOptions
 from .checkpointing import Checkpointing
+from .training_previews import PreviewOptions
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class TrainingOptions:
     precision: Precision = "auto"
     augmentation: Augmentation = Augmentation()
     checkpoints: CheckpointOptions = CheckpointOptions()
+    previews: PreviewOptions = PreviewOptions()
 
     def training_settings(
         self, train_steps: int, learning_rate: str, num_tokens: int, init_std: float, seed: int

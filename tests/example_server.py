@@ -24,14 +24,14 @@ CONTEXTS = "anima_contexts"
 SAVED_CONTEXT = f"{CONTEXTS}/my_character_00001_.safetensors"  # what the first run of save_context writes
 
 
-def example_server(installation: Installation, checkpoints: Path, folder: Path) -> ComfyServer:
+def example_server(installation: Installation, checkpoints: Path, folder: Path, frontend: Path | None = None) -> ComfyServer:
     """The random-weight `checkpoints` stand under the official names; example.png is ComfyUI's own."""
     models = folder / "models"
     (models / CONTEXTS).mkdir(parents=True)
     for made, official in OFFICIAL_NAMES.items():
         (models / official).parent.mkdir(exist_ok=True)
         (models / official).symlink_to(checkpoints / made)
-    server = ComfyServer(installation, models, folder / "comfyui")
+    server = ComfyServer(installation, models, folder / "comfyui", frontend)
     installed = server.base / "custom_nodes"
     (installed / PACKAGE_NAME).rename(installed / PACK_FOLDER)
     shutil.copy(installation.folder / "input" / "example.png", server.base / "input")

@@ -35,6 +35,7 @@ def test_there_is_an_example_for_every_task() -> None:
         "folder_with_captions",
         "collage",
         "crop_to_mask",
+        "watch_training",
     }
 
 

@@ -69,7 +69,15 @@ def test_training_itself_does_not_need_the_command_line() -> None:
     for path in sources("training"):
         if "command_line" not in path.parts:
             assert not any("command_line" in name for name in imported(path)), path
-            assert imported(path).isdisjoint({"typer", "tqdm", "matplotlib", "rich"}), path
+            assert imported(path).isdisjoint({"typer", "tqdm", "rich"}), path
+
+
+def test_matplotlib_is_not_read_before_something_is_plotted() -> None:
+    for layer in LAYERS:
+        for path in sources(layer):
+            at_once = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
+            names = {alias.name for node in at_once for alias in node.names} | {getattr(node, "module", None) or "" for node in at_once}
+            assert not any(name.split(".")[0] == "matplotlib" for name in names), path
 
 
 def test_all_imports_inside_are_relative() -> None:
@@ -87,6 +95,12 @@ def test_comfyui_brings_its_own_torch(project: dict[str, Any]) -> None:
     assert {"numpy", "pillow", "safetensors"} <= names
     assert not any(name.startswith("torch") for name in names)
     assert "torch" in project["project"]["optional-dependencies"]["standalone"]
+
+
+def test_comfyui_manager_installs_what_comfyui_does_not_bring(project: dict[str, Any]) -> None:
+    asked = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
+    assert asked == ["matplotlib"]
+    assert set(asked) <= set(project["project"]["dependencies"])
 
 
 def test_names_and_versions_agree(project: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ class StepReport:
     x0_estimate: Callable[[], Tensor]  # the model's current guess at the first row's picture [1,C,...]
     context: Callable[[], ReferenceContext]  # what a run that ended here would keep
     evaluation: Evaluation | None = None  # where this step was measured
+    before: Evaluation | None = None  # of the model without tokens
 
 
 @dataclass

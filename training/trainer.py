@@ -140,6 +140,7 @@ class ContextTrainer:
             learning_rate=rate,
             x0_estimate=lambda: self.model.estimate_x0(x_t[:1], detached, batch.sigma[:1]),
             context=lambda: self._context_of(self.tokens.kept(), self.done),
+            before=self.grid.before,
         )
 
     def _remember_position(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from graph_parts import (
     DRAW,
     INFO_LINK,
@@ -222,4 +224,73 @@ Training Options goes into both nodes, so that both see the same picture.
     ],
 )
 
-EXAMPLES = [MASKED_TRAINING, UNMASKED_TRAINING, SAVE_CONTEXT, LOAD_CONTEXT, LOSS_GRAPH_AND_MASK_PREVIEW]
+WATCH_TRAINING = Example(
+    "watch_training",
+    [
+        [
+            note(
+                """
+## Watch a training, and see what it brought
+
+1. **Load Image**: choose a picture of your character. Right-click it, choose **Open in MaskEditor**, paint over the character and press **Save**.
+2. **training_prompt**: describe what is *not* special about the character.
+3. Press **Run**, and look at the training node:
+   - The **line** is the loss so far. The dots are measurements: *inside* the mask the error should fall, *outside* it should stay.
+   - The **picture** is drawn every 50 steps with what is learned so far, always from the same noise. It is rough on purpose;
+     look whether the character appears.
+4. **Plot Training** shows the whole run, and saves it as a table in ComfyUI's output folder.
+5. **Compare Contexts** draws each line of **prompts** without the character (scale 0), with a little of it (0.7) and with all of it (1).
+
+Cancel when the picture is good enough: every preview lies in the output folder `anima_previews` with the context that drew it.
+For previews more often, connect **Training Options** and lower **preview_every** there.
+"""
+                + MODEL_FILES,
+                400,
+            )
+        ],
+        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
+        # Room for the loss line and the picture that appear on the node.
+        [
+            Group(
+                "3 · Learn what the mask shows, and watch",
+                TRAIN,
+                [[replace(train(True, "1girl, solo, standing, outdoors, blue sky, grass"), size=(440, 860))]],
+            )
+        ],
+        [Group("4 · How the training went", TRAIN, [[Node("plot", "AnimaFastTrainPlotTraining", size=(560, 440)), training_info()]])],
+        [
+            Group(
+                "5 · What it brought",
+                DRAW,
+                [
+                    [
+                        Node(
+                            "compare",
+                            "AnimaFastTrainCompareContexts",
+                            {
+                                "prompts": "1girl, solo, sitting in a cafe, reading a book\n1girl, solo, running, beach, waves, sunset",
+                                "width": 768,
+                                "height": 768,
+                                "steps": 20,
+                            },
+                            size=(560, 860),
+                        )
+                    ]
+                ],
+            ),
+        ],
+    ],
+    [
+        *TRAINING_LINKS,
+        PICTURE_LINK,
+        MASK_LINK,
+        INFO_LINK,
+        ("train", "loss_map", "plot", "loss_map"),
+        ("UNETLoader", "MODEL", "compare", "model"),
+        ("CLIPLoader", "CLIP", "compare", "clip"),
+        ("VAELoader", "VAE", "compare", "vae"),
+        ("train", "context", "compare", "contexts.context_1"),
+    ],
+)
+
+EXAMPLES = [MASKED_TRAINING, UNMASKED_TRAINING, SAVE_CONTEXT, LOAD_CONTEXT, LOSS_GRAPH_AND_MASK_PREVIEW, WATCH_TRAINING]

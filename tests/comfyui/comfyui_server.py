@@ -49,8 +49,9 @@ class Finished:
 class ComfyServer:
     """Use it as a context manager. `base` holds models, input, output and custom_nodes of this server alone."""
 
-    def __init__(self, installation: Installation, models: Path, base: Path) -> None:
-        self.installation, self.base = installation, base
+    def __init__(self, installation: Installation, models: Path, base: Path, frontend: Path | None = None) -> None:
+        """frontend: the files of one to serve instead of the one that ComfyUI brings."""
+        self.installation, self.base, self.frontend = installation, base, frontend
         self._process: subprocess.Popen | None = None
         (base / "custom_nodes").mkdir(parents=True)
         (base / "custom_nodes" / PACKAGE_NAME).symlink_to(PACK)
@@ -70,6 +71,8 @@ class ComfyServer:
         options = ["--cpu", "--use-pytorch-cross-attention", "--disable-auto-launch", "--disable-api-nodes"]
         places = ["--base-directory", str(self.base), "--extra-model-paths-config", str(self.base / "extra.yaml")]
         places += ["--database-url", "sqlite:///:memory:", "--port", str(port)]
+        if self.frontend is not None:
+            options += ["--front-end-root", str(self.frontend)]
         with open(self.base / "server.log", "w") as log:
             self._process = subprocess.Popen(
                 [self.installation.python, "main.py", *options, *places],

@@ -34,6 +34,8 @@ SHOWN = {
     "LossGraphNode": "images",
     "AnimaFastTrainPreviewMask": "images",
     "AnimaFastTrainSaveContext": "text",
+    "AnimaFastTrainPlotTraining": "images",
+    "AnimaFastTrainCompareContexts": "images",
 }
 
 

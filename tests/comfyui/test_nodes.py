@@ -16,6 +16,8 @@ NODES = {
     "AnimaFastTrainPatchModel": ("AnimaFastTrain - Patch Model", {"model": "MODEL"}),
     "AnimaFastTrainOptions": ("AnimaFastTrain - Training Options", {"options": "ANIMA_TRAINING_OPTIONS"}),
     "AnimaFastTrainPreviewMask": ("AnimaFastTrain - Preview Training Mask", {"image": "IMAGE", "latent_mask": "MASK"}),
+    "AnimaFastTrainPlotTraining": ("AnimaFastTrain - Plot Training", {"image": "IMAGE", "csv_path": "STRING"}),
+    "AnimaFastTrainCompareContexts": ("AnimaFastTrain - Compare Contexts", {"image": "IMAGE"}),
     "AnimaFastTrainSaveContext": ("AnimaFastTrain - Save Context", {}),
     "AnimaFastTrainLoadContext": ("AnimaFastTrain - Load Context", {"context": "ANIMA_REFERENCE_CONTEXT", "info": "STRING"}),
 }

@@ -19,8 +19,8 @@ from PIL import Image
 from anima_fast_train.training import ReferenceContext
 from anima_fast_train.training.command_line import before_after, main
 from anima_fast_train.training.command_line.before_after import PROMPTS, other_prompts
-from anima_fast_train.training.command_line.plots import smoothed
 from anima_fast_train.training.command_line.watching import EVENTS
+from anima_fast_train.training.loss_plot import smoothed
 from anima_fast_train.training.miniature.backbone import WEIGHTS, sample
 from anima_fast_train.training.miniature.scene import draw_reference
 

@@ -16,12 +16,12 @@ from ...masking import overlay, preview_reference
 from ..context import write_atomically
 from ..encode import EncodedReference
 from ..history_file import history_csv
+from ..loss_plot import loss_plot
 from ..miniature.backbone import MiniatureBackbone
 from ..reference import Framing, Reference, prepare_reference
 from ..result import TrainingResult
 from ..summary import describe
 from .before_after import before_after
-from .plots import loss_plot
 
 MOST_SHOWN = 12  # references in mask.png, which is about 600 pixels high for each
 

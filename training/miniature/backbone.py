@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..context import ReferenceContext
 from ..flow import RectifiedFlow
+from ..sampling import Guidance, sample_latents
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
 from .prompt import TagEncoder
@@ -85,17 +86,13 @@ def sample(
     width, height = size
     shape = (backbone.transformer.size.in_channels, height // 8, width // 8)
     noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    x = torch.stack(noises).to(backbone.device)
-    rows = len(seeds)
-    positive = backbone.encode_prompt(prompt).expand(rows, -1, -1)
-    negative = backbone.encode_prompt("").expand(rows, -1, -1)
-    sigmas = torch.linspace(1, 0, steps + 1).tolist()
-    for now, following in zip(sigmas, sigmas[1:], strict=False):
-        sigma = torch.full((rows,), now, device=backbone.device)
-        unwanted_tokens = None
-        if context is not None:
-            tokens, unwanted_tokens = context.tokens_at(now), context.negative_tokens_at(now)
-        wanted = backbone.predict(x, sigma, positive, tokens)
-        unwanted = backbone.predict(x, sigma, negative, unwanted_tokens)
-        x = x + (following - now) * (unwanted + guidance * (wanted - unwanted))
-    return backbone.decode(x)
+    noise = torch.stack(noises).to(backbone.device)
+
+    def wanted_at(sigma: float) -> Tensor | None:
+        return tokens if context is None else context.tokens_at(sigma)
+
+    def unwanted_at(sigma: float) -> Tensor | None:
+        return None if context is None else context.negative_tokens_at(sigma)
+
+    guided = Guidance(guidance, backbone.encode_prompt(""), unwanted_at)
+    return backbone.decode(sample_latents(backbone, noise, backbone.encode_prompt(prompt), wanted_at, steps, guided))

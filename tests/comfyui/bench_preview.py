@@ -1,0 +1,106 @@
+"""Times previews beside the training steps between them, in one process, and prints what share of the training time they cost.
+
+    <ComfyUI's python> bench_preview.py <ComfyUI's folder> <models folder> [--size 512] [--batch 4] [--previews 4] [--gpu]
+
+A preview is drawn, decoded and saved as in a run; the medians of its seconds and of a step's give the share at the default interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PACK = Path(__file__).parents[2]
+PRECISIONS = ("auto", "bf16", "fp32")
+STEPS_BETWEEN = 4  # enough for a median; the interval of the result is the default one
+PROMPT = "1girl, red hair, looking at viewer"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("comfyui", type=Path)
+    parser.add_argument("models", type=Path)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--batch", type=int, default=0, help="0 takes the default of training")
+    parser.add_argument("--previews", type=int, default=4)
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument("--model", default="anima-test.safetensors")
+    parser.add_argument("--gpu", action="store_true")
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="processor: for a CPU that others use too")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "anima_fast_train").symlink_to(PACK)
+        sys.path[:0] = [str(options.comfyui), folder]
+        from comfy.cli_args import args
+
+        args.cpu = not options.gpu
+        args.use_pytorch_cross_attention = True
+        measure(options, Path(folder) / "previews")
+
+
+def measure(options: argparse.Namespace, folder: Path) -> None:
+    import comfy.sd
+    import comfy.utils
+    import torch
+
+    from anima_fast_train.nodes.backbone import anima_backbone
+    from anima_fast_train.nodes.training_previews import PreviewOptions, TrainingPreviews, previewer_for
+    from anima_fast_train.training.encode import EncodedReference
+    from anima_fast_train.training.result import StepReport
+    from anima_fast_train.training.settings import TrainingSettings
+    from anima_fast_train.training.trainer import train_context_tokens
+
+    with torch.inference_mode():
+        model = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
+        clip = comfy.sd.load_clip(
+            [str(options.models / "text_encoders/qwen-test.safetensors")], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION
+        )
+        vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.models / "vae/wan-test.safetensors")))
+    now = clock(options, model.load_device.type == "cuda")
+    batch = options.batch or TrainingSettings().batch_size
+    settings = TrainingSettings(steps=STEPS_BETWEEN * options.previews + 1, batch_size=batch, evaluations=1)
+    with anima_backbone(model, clip, vae, "off", options.precision) as backbone:
+        side = options.size // 8
+        x0 = torch.randn(1, 16, 1, side, side, generator=torch.Generator().manual_seed(0)).to(model.load_device)
+        mask = torch.zeros(1, 1, side, side, device=model.load_device)
+        mask[..., side // 4 :, side // 4 :] = 1
+        reference = EncodedReference(x0, mask, backbone.encode_prompt(PROMPT), image_size=(options.size, options.size))
+        previews = TrainingPreviews(backbone, reference, previewer_for(backbone), folder, STEPS_BETWEEN)
+        steps: list[float] = []
+        drawn: list[float] = []
+        last = now()
+
+        def on_step(report: StepReport) -> None:
+            nonlocal last
+            arrived = now()
+            steps.append(arrived - last)
+            picture = previews.after(report)
+            last = now()
+            if picture is not None:
+                drawn.append(last - arrived)
+
+        train_context_tokens(backbone, [reference], settings, on_step)
+    step, preview = statistics.median(steps[1:]), statistics.median(drawn)  # the first step follows all preparations
+    every = PreviewOptions().preview_every
+    print(f"{options.size} px, batch {batch}: a step {step:.3f} s, a preview {preview:.3f} s")
+    print(f"previews every {every} steps cost {preview / (every * step):.1%} of the training time")
+
+
+def clock(options: argparse.Namespace, on_gpu: bool) -> Callable[[], float]:
+    import torch
+
+    def now() -> float:
+        if on_gpu:
+            torch.cuda.synchronize()
+        return time.perf_counter() if options.clock == "wall" else time.process_time()
+
+    return now
+
+
+if __name__ == "__main__":
+    main()
