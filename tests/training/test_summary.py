@@ -69,6 +69,12 @@ def test_the_verdict_names_what_happened(inside: list[float], begins: str) -> No
     assert verdict(result(inside)).startswith(begins)
 
 
+def test_noise_that_was_learned_by_heart_is_called_overfitting() -> None:
+    run = replace(result([2.0, 1.0, 0.9, 0.9]), losses=[0.2] * 100)
+    assert verdict(run).startswith("overfitting: the loss of the steps fell to 0.200, on noise that training never sees it is 0.900")
+    assert verdict(replace(run, losses=[float("nan")] * 90 + [0.5] * 10)).startswith("learned well")
+
+
 def test_a_loss_that_rose_with_its_steps_is_not_called_overfitting() -> None:
     run = replace(result([2.0, 1.0, 0.7, 0.9]), losses=[1 + step / 100 for step in range(100)])
     assert verdict(run) == "unsteady: the evaluation loss rose again from 0.700 to 0.900, and so did the loss of the steps; try a lower learning rate"
