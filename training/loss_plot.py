@@ -9,7 +9,7 @@ from .loss_curve import Smoother
 from .result import History, TrainingResult
 
 RAW, LOSS, INSIDE, OUTSIDE = "#b9c1cc", "#3b6ea8", "#c2185b", "#5f6b7a"
-STYLE = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 12}
+STYLE: Any = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 12}
 
 
 def smoothed(values: list[float]) -> list[float]:

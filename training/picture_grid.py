@@ -31,8 +31,8 @@ def labelled_grid(rows: Sequence[GridRow], columns: Sequence[str] = (), cell_wid
     cell_width = cell_width or widest_cell(size, len(rows), count)
     cell_height = max(1, round(cell_width * size[1] / size[0]))
     inner = count * (cell_width + GAP) - GAP
-    font = ImageFont.load_default(size=max(SMALLEST_FONT, cell_width // 22, inner // 100))  # a wide grid is looked at from afar
-    line = round(font.size * 1.6)
+    letters = max(SMALLEST_FONT, cell_width // 22, inner // 100)  # a wide grid is looked at from afar
+    font, line = ImageFont.load_default(size=letters), round(letters * 1.6)
     labels = [wrapped(row.label, font, inner) for row in rows]
     heads = [wrapped(column, font, cell_width) for column in columns]
     head_height = max((len(lines) for lines in heads), default=0) * line

@@ -9,10 +9,10 @@ const NODE_TYPES = new Set(['AnimaFastTrainReferenceContext', 'AnimaFastTrainMas
 const HEIGHT = 130
 const COLOURS = { loss: '#7db4ea', inside: '#f2709c', outside: '#aab4c2' }
 const STYLE = `
-  .anima-loss { box-sizing: border-box; width: 100%; height: 100%; padding: 5px 8px; border-radius: 6px; background: #1b1e24; color: #e4e7ec;
+  .anima-loss { box-sizing: border-box; width: 100%; height: 100%; min-height: 100px; max-height: ${HEIGHT}px; padding: 5px 8px; border-radius: 6px; background: #1b1e24; color: #e4e7ec;
     font: 11px/15px sans-serif; display: flex; flex-direction: column; overflow: hidden; pointer-events: none; }
   .anima-loss div { display: flex; justify-content: space-between; gap: 8px; white-space: nowrap; }
-  .anima-loss svg { flex: 1; min-height: 0; width: 100%; overflow: visible; margin: 4px 0; }
+  .anima-loss svg { flex: 1 1 0; height: 0; min-height: 0; width: 100%; overflow: visible; margin: 4px 0; }
   .anima-loss path { fill: none; vector-effect: non-scaling-stroke; stroke-linecap: round; stroke-linejoin: round; }`
 
 const latest = new Map() // graph id + node id -> the last message for it; tabs make their nodes anew when they are opened
