@@ -48,7 +48,8 @@ Training is done once. When you change only the prompt or the seed of the sample
 ### If the picture is not right yet
 
 - *Too little of the character*: raise **train_steps**, or **reference_context_scale** in Patch Model a little above 1.
-- *The old pose or background comes along*: paint the mask more tightly, or lower **reference_context_scale** to 0.8.
+- *The old pose comes along*: connect **Training Options** and set **random_crop** there to 0.3.
+- *The old background comes along*: paint the mask more tightly, or set **backgrounds** in Training Options to noise.
 - **0** in reference_context_scale shows what Anima draws without your character.
 """
                 + MODEL_FILES,
