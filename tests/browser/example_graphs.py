@@ -57,7 +57,7 @@ Training is done once. When you change only the prompt or the seed of the sample
             )
         ],
         [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
-        [Group("3 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, standing, outdoors, blue sky, grass"), training_info()]])],
+        [Group("3 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")], [training_info()]])],
         [draw(4, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
     ],
     [*TRAINING_LINKS, PICTURE_LINK, MASK_LINK, INFO_LINK, *draw_links("train")],
@@ -88,7 +88,7 @@ To learn one character and leave the background alone, open the workflow **maske
             )
         ],
         [loaders(), Group("2 · Your picture", PICTURE, [[picture()]])],
-        [Group("3 · Learn the whole picture", TRAIN, [[train(False, "1girl, solo, standing"), training_info()]])],
+        [Group("3 · Learn the whole picture", TRAIN, [[train(False, "1girl, solo, standing")], [training_info()]])],
         [draw(4, "a quiet village street, houses, trees, no humans")],
     ],
     [*TRAINING_LINKS, PICTURE_LINK, INFO_LINK, *draw_links("train")],
@@ -206,8 +206,8 @@ Training Options goes into both nodes, so that both see the same picture.
                 "4 · Learn what the mask shows, and see how it went",
                 TRAIN,
                 [
-                    [train(True, "1girl, solo, standing, outdoors, blue sky, grass"), training_info()],
-                    [Node("graph", "LossGraphNode", {"filename_prefix": "loss_graph"}, size=(460, 360))],
+                    [train(True, "1girl, solo, standing, outdoors, blue sky, grass")],
+                    [Node("graph", "LossGraphNode", {"filename_prefix": "loss_graph"}, size=(460, 360)), training_info()],
                 ],
             )
         ],

@@ -78,7 +78,7 @@ Two views teach more than one: what both have in common is learned best. They ma
                 ],
             )
         ],
-        [Group("3 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo"), training_info()]])],
+        [Group("3 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo")], [training_info()]])],
         [draw(4, "1girl, solo, running, beach, waves, sunset")],
     ],
     [
@@ -139,7 +139,7 @@ empty background and ignore the character. **Mask Source** turns it round: *MASK
                 ],
             )
         ],
-        [Group("4 · Learn the character", TRAIN, [[train(True, "1girl, solo, standing, simple background"), training_info()]])],
+        [Group("4 · Learn the character", TRAIN, [[train(True, "1girl, solo, standing, simple background")], [training_info()]])],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
     ],
     [
@@ -208,7 +208,7 @@ Make a folder **references** in ComfyUI's **input** folder, and in it a folder *
             ),
         ],
         [Group("3 · Look at the masks", PICTURE, [[Node("preview", "AnimaFastTrainPreviewMask", size=(460, 640))]])],
-        [Group("4 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo"), training_info()]])],
+        [Group("4 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo")], [training_info()]])],
         [draw(5, "1girl, solo, running, beach, waves, sunset")],
     ],
     [
@@ -280,7 +280,7 @@ Keep **training_image_size** as large as the frame, here 768. A larger frame sho
                 ],
             )
         ],
-        [Group("4 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo", training_image_size=768), training_info()]])],
+        [Group("4 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo", training_image_size=768)], [training_info()]])],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
     ],
     [
@@ -336,7 +336,7 @@ go into the second preview and into training, so that both see the same picture.
                 ],
             )
         ],
-        [Group("4 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, outdoors, blue sky, grass"), training_info()]])],
+        [Group("4 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, outdoors, blue sky, grass")], [training_info()]])],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
     ],
     [

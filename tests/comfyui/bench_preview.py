@@ -9,38 +9,25 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-PACK = Path(__file__).parents[2]
+from bench_process import comfyui, common_options
+
 PRECISIONS = ("auto", "bf16", "fp32")
 STEPS_BETWEEN = 4  # enough for a median; the interval of the result is the default one
 PROMPT = "1girl, red hair, looking at viewer"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("comfyui", type=Path)
-    parser.add_argument("models", type=Path)
-    parser.add_argument("--size", type=int, default=512)
+    parser = common_options(__doc__)
     parser.add_argument("--batch", type=int, default=0, help="0 takes the default of training")
     parser.add_argument("--previews", type=int, default=4)
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
-    parser.add_argument("--model", default="anima-test.safetensors")
-    parser.add_argument("--gpu", action="store_true")
-    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="processor: for a CPU that others use too")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "anima_fast_train").symlink_to(PACK)
-        sys.path[:0] = [str(options.comfyui), folder]
-        from comfy.cli_args import args
-
-        args.cpu = not options.gpu
-        args.use_pytorch_cross_attention = True
-        measure(options, Path(folder) / "previews")
+    with comfyui(options) as folder:
+        measure(options, folder / "previews")
 
 
 def measure(options: argparse.Namespace, folder: Path) -> None:

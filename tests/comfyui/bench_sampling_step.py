@@ -7,32 +7,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-PACK = Path(__file__).parents[2]
+from bench_process import comfyui, common_options
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("comfyui", type=Path)
-    parser.add_argument("models", type=Path)
-    parser.add_argument("--size", type=int, default=512)
+    parser = common_options(__doc__)
     parser.add_argument("--contexts", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--model", default="anima-test.safetensors")
-    parser.add_argument("--gpu", action="store_true")
-    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="processor: for a CPU that others use too")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "anima_fast_train").symlink_to(PACK)
-        sys.path[:0] = [str(options.comfyui), folder]
-        from comfy.cli_args import args
-
-        args.cpu = not options.gpu
-        args.use_pytorch_cross_attention = True
+    with comfyui(options):
         compare(options)
 
 

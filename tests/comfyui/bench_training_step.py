@@ -10,37 +10,23 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-PACK = Path(__file__).parents[2]
+from bench_process import comfyui, common_options
+
 PRECISIONS = {"bf16": "bfloat16", "fp32": "float32"}
 ROUNDS = 3
 PROMPT = "1girl, red hair, looking at viewer"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("comfyui", type=Path)
-    parser.add_argument("models", type=Path)
-    parser.add_argument("--size", type=int, default=512)
+    parser = common_options(__doc__)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--precision", choices=list(PRECISIONS), default="fp32")
     parser.add_argument("--checkpointing", action="store_true", help="recompute blocks, in both")
-    parser.add_argument("--model", default="anima-test.safetensors")
-    parser.add_argument("--gpu", action="store_true")
-    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="processor: for a CPU that others use too")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "anima_fast_train").symlink_to(PACK)
-        sys.path[:0] = [str(options.comfyui), folder]
-        from comfy.cli_args import args
-
-        args.cpu = not options.gpu
-        args.use_pytorch_cross_attention = True
+    with comfyui(options):
         compare(options)
 
 

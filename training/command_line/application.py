@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +14,8 @@ from ..miniature.backbone import WEIGHTS
 from ..reference_folder import ReferenceFile
 from ..reference_list import ReferenceList
 from ..settings import TrainingSettings
-from . import bench, compare, compare_negative, compare_steps, compare_verdicts, crop_comparison, outputs
+from . import outputs
+from .measurements import add_measurements, require_positive
 from .option_groups import read_framing
 from .picture_commands import collage, preview_mask
 from .settings_options import DEFAULTS, Seed
@@ -44,13 +42,6 @@ def demo(output: Output = Path("output/demo"), seed: Seed = DEFAULTS.seed) -> No
 app.command()(train)
 app.command()(preview_mask)
 app.command()(collage)
-
-
-def require_positive(**numbers: int) -> None:
-    """Raises ValueError that names the first number below 1."""
-    for name, value in numbers.items():
-        if value < 1:
-            raise ValueError(f"{name} is {value}, expected 1 or more")
 
 
 @app.command()
@@ -97,81 +88,7 @@ def pretrain(
         pretrain(output, chosen, show)
 
 
-@app.command("compare")
-def compare_command(
-    seeds: Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")] = 10,
-    output: Output = Path("output/compare"),
-) -> None:
-    """Train every variant of the README's table on the same references and print the medians."""
-    require_positive(seeds=seeds)
-    folder = outputs.require_writable(output)
-    rows = compare.measure(seeds, lambda text: tqdm.write(text, file=sys.stderr))
-    write_atomically(folder / "compare.json", (json.dumps(rows, indent=2) + "\n").encode())
-    typer.echo(compare.table(rows))
-
-
-@app.command("compare-steps")
-def compare_steps_command(
-    seeds: Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")] = 10,
-    output: Output = Path("output/compare-steps"),
-) -> None:
-    """Count the steps that each technique needs to reach what plain settings reach in a whole run."""
-    require_positive(seeds=seeds)
-    folder = outputs.require_writable(output)
-    rows = compare_steps.measure(seeds, lambda text: tqdm.write(text, file=sys.stderr))
-    write_atomically(folder / "compare-steps.json", (json.dumps(rows, indent=2) + "\n").encode())
-    typer.echo(compare_steps.table(rows))
-
-
-@app.command("compare-crop")
-def compare_crop_command(
-    references: Annotated[int, typer.Option(help="How many pictures, drawn with seeds 300, 301 and so on.")] = 5,
-    steps: Annotated[int, typer.Option(help="Steps of the cropped training, whose time the others get too.")] = DEFAULTS.steps,
-    output: Output = Path("output/compare-crop"),
-) -> None:
-    """Measure what cropping to a small subject brings: tokens a step, and the loss after the same time."""
-    require_positive(references=references, steps=steps)
-    folder = outputs.require_writable(output)
-    rows = crop_comparison.measure(references, steps, lambda text: tqdm.write(text, file=sys.stderr))
-    write_atomically(folder / "compare-crop.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
-    typer.echo(crop_comparison.report(rows))
-
-
-@app.command("compare-negative")
-def compare_negative_command(
-    seeds: Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")] = 10,
-    steps: Annotated[int, typer.Option(help="Steps of the training without negative tokens, whose time the other gets too.")] = DEFAULTS.steps,
-    output: Output = Path("output/compare-negative"),
-) -> None:
-    """Measure whether negative tokens bring guided samples nearer to the reference after the same time."""
-    require_positive(seeds=seeds, steps=steps)
-    folder = outputs.require_writable(output)
-    rows = compare_negative.measure(seeds, steps, lambda text: tqdm.write(text, file=sys.stderr))
-    write_atomically(folder / "compare-negative.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
-    typer.echo(compare_negative.table(rows))
-
-
-@app.command("compare-verdicts")
-def compare_verdicts_command(
-    seeds: Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")] = 5,
-    output: Output = Path("output/compare-verdicts"),
-) -> None:
-    """Show what the verdict says of trainings whose end is known beforehand, beside what an artist sees."""
-    require_positive(seeds=seeds)
-    folder = outputs.require_writable(output)
-    rows = compare_verdicts.measure(seeds, lambda text: tqdm.write(text, file=sys.stderr))
-    write_atomically(folder / "compare-verdicts.json", (json.dumps([asdict(row) for row in rows], indent=2) + "\n").encode())
-    typer.echo(compare_verdicts.table(rows))
-
-
-@app.command("bench")
-def bench_command(
-    steps: Annotated[int, typer.Option(help="Steps in each measurement.")] = 60,
-    rounds: Annotated[int, typer.Option(help="Measurements of each, in turn.")] = 5,
-) -> None:
-    """Measure the trainer's overhead over a bare loop of forward, backward and optimiser step, side by side."""
-    require_positive(steps=steps, rounds=rounds)
-    typer.echo(bench.overhead(steps, rounds))
+add_measurements(app)
 
 
 def main() -> None:

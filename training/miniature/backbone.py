@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -32,7 +33,7 @@ class MiniatureBackbone(RectifiedFlow):
     def __init__(self, path: Path = WEIGHTS, device: torch.device | str = "cpu") -> None:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
-            kinds = {field.name: type(field.default) for field in fields(TransformerSize)}
+            kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(TransformerSize)}
             self.transformer = MiniatureTransformer(TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()}))
             self.codec = Autoencoder()
             self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels)

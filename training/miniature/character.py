@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
@@ -122,7 +123,7 @@ class _Pen:
         turned_x, turned_y = x * self._cos - y * self._sin, x * self._sin + y * self._cos
         return self._centre[0] + turned_x * self._unit, self._centre[1] + turned_y * self._unit
 
-    def polygon(self, points: list[tuple[float, float]], fill: RGB, outline: float = 0.7) -> None:
+    def polygon(self, points: Sequence[tuple[float, float]], fill: RGB, outline: float = 0.7) -> None:
         placed = [self._place(x, y) for x, y in points]
         self._draw.polygon(placed, fill=(*fill, 255))
         if outline:
@@ -133,7 +134,7 @@ class _Pen:
         circle = [(x + rx * math.cos(a * math.tau / 40), y + ry * math.sin(a * math.tau / 40)) for a in range(40)]
         self.polygon(circle, fill, outline)
 
-    def line(self, points: list[tuple[float, float]], fill: RGB, width: float) -> None:
+    def line(self, points: Sequence[tuple[float, float]], fill: RGB, width: float) -> None:
         placed = [self._place(x, y) for x, y in points]
         self._draw.line(placed, fill=(*fill, 255), width=max(1, round(width * self._unit)), joint="curve")
 

@@ -80,7 +80,7 @@ def normalised(pictures: Tensor) -> Tensor:
 
 def train_codec(pictures: Tensor, settings: PretrainingSettings, generator: torch.Generator, report: Report) -> Autoencoder:
     """The autoencoder, its latents scaled to unit variance a channel over the pictures."""
-    codec = Autoencoder().to(memory_format=torch.channels_last)
+    codec = Autoencoder().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(codec.parameters(), lr=settings.codec_learning_rate, weight_decay=1e-4)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.codec_learning_rate, settings.codec_steps, pct_start=0.1)
     crop = 8 * CELL
