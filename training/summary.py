@@ -23,6 +23,7 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
     before, after, info = result.before, result.after, result.context.info
     tokens = result.context.tokens
     lines = [
+        f"verdict: {verdict(result)}",
         f"steps: {info.steps} of batch {result.settings.batch_size}"
         + (f" x {result.settings.gradient_accumulation}" if result.settings.gradient_accumulation > 1 else ""),
         f"learning rate: {info.learning_rate} ({result.settings.rate_shape})",
@@ -41,7 +42,6 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
     ]
     if peak_memory_mib:
         lines.append(f"peak memory: {peak_memory_mib:.0f} MiB")
-    lines.append(f"verdict: {verdict(result)}")
     lines += [f"note: {note}" for note in (*notes, *result.warnings)]
     lines += [f"hint: {hint}" for hint in hints(result)]
     return "\n".join(lines)

@@ -45,6 +45,7 @@ def test_the_figures_are_all_there() -> None:
     ):
         assert line in text.splitlines()
     assert "leak: 0.050" in text
+    assert text.startswith("verdict: ")  # what a small text box on a node shows
     assert "hint" not in text
 
 
