@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from anima_fast_train.training.appearance import PictureVariety
-from anima_fast_train.training.command_line import compare, compare_steps, compare_verdicts, main
+from anima_fast_train.training.command_line import compare, compare_steps, compare_verdicts, equal_time, main
 from anima_fast_train.training.command_line.sample_distance import distance_to
 from anima_fast_train.training.miniature.scene import draw_elsewhere, draw_reference, reference_character
 from anima_fast_train.training.settings import TrainingSettings
@@ -67,8 +67,11 @@ def test_compare_steps_gives_each_character_words_of_its_own(
 def test_compare_negative_gives_both_trainings_the_same_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    run(monkeypatch, "compare-negative", "--seeds", 1, "--steps", 4, "--output", tmp_path)
+    monkeypatch.setattr(equal_time, "PILOT_STEPS", 4)
+    run(monkeypatch, "compare-negative", "--seeds", 1, "--steps", 6, "--output", tmp_path)
     positive, both = json.loads((tmp_path / "compare-negative.json").read_text())
+    assert positive["steps"] == 6
+    assert both["steps"] < 6  # a guided step is two forward passes
     assert (positive["training"], both["training"]) == ("positive only", "positive and negative")
     assert positive["distance_without"] == both["distance_without"]
     assert "of 1 references" in capsys.readouterr().out

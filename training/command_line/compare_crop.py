@@ -27,7 +27,7 @@ from ..miniature.scene import SIDE, SUPERSAMPLING
 from ..reference import Framing, Reference, make_reference, prepare_reference
 from ..settings import TrainingSettings
 from ..token_parameters import TrainedTokens
-from .equal_time import steps_within, timed
+from .equal_time import equal_steps, timed
 
 FIRST_SEED = 300
 PICTURE_SIDE = 1024
@@ -99,14 +99,13 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
         reference = far_picture(seed)
         encoded = {name: encode_references(backbone, [reference], framing) for name, framing in framings(reference, SIDE).items()}
         grids = {name: EvaluationGrid(backbone, encoded[name], GRID_ENTRIES) for name in ("cropped to the mask", "wider crop", "whole, equal detail")}
-        seconds = 0.0
+        cropped = TrainingSettings(steps=steps, seed=seed)
         for name in ("cropped to the mask", "whole, equal detail", "whole, equal size"):
-            settings = TrainingSettings(steps=steps, seed=seed)
-            if seconds:
-                settings = replace(settings, steps=steps_within(seconds, backbone, encoded[name], settings))
+            settings = cropped
+            if name != "cropped to the mask":
+                settings = replace(cropped, steps=equal_steps(backbone, (encoded["cropped to the mask"], cropped), (encoded[name], cropped)))
             took, result = timed(backbone, encoded[name], settings)
             learned = TrainedTokens(result.context.tokens)
-            seconds = seconds or took
             width, height = encoded[name][0].image_size
             shares = [grid.measure(learned).inside / grid.before.inside for grid in grids.values()]
             rows.append(Row(seed, name, (width, height), width * height // 16**2, settings.steps, took, *shares))

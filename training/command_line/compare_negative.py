@@ -13,7 +13,7 @@ from ..miniature.backbone import MiniatureBackbone
 from ..miniature.scene import draw_reference
 from ..settings import TrainingSettings
 from .compare import FIRST_SEED, drawn_reference
-from .equal_time import steps_within, timed
+from .equal_time import equal_steps, timed
 from .sample_distance import distance_of_samples
 
 NEGATIVE_TOKENS = 8
@@ -41,7 +41,7 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
         without = distance_of_samples(backbone, scene, None, positive.cfg)
         seconds, result = timed(backbone, encoded, positive)
         both = replace(positive, negative_tokens=NEGATIVE_TOKENS)
-        both = replace(both, steps=steps_within(seconds, backbone, encoded, both))
+        both = replace(both, steps=equal_steps(backbone, (encoded, positive), (encoded, both)))
         took, other = timed(backbone, encoded, both)
         for name, settings, spent, learned in (("positive only", positive, seconds, result), ("positive and negative", both, took, other)):
             distance = distance_of_samples(backbone, scene, learned.context, settings.cfg)

@@ -15,7 +15,7 @@ from ..result import TrainingResult
 from ..settings import TrainingSettings
 from ..trainer import train_context_tokens
 
-PILOTS = (4, 12)  # steps of the two short runs that tell what a step costs
+PILOT_STEPS = 40
 
 
 def timed(
@@ -38,8 +38,14 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def steps_within(seconds: float, backbone: MiniatureBackbone, references: list[EncodedReference], settings: TrainingSettings) -> int:
-    """Steps that take about so long, everything before the first step included; from two short runs of different length."""
-    first, second = (timed(backbone, references, replace(settings, steps=length))[0] for length in PILOTS)
-    a_step = max((second - first) / (PILOTS[1] - PILOTS[0]), 1e-4)
-    return max(1, PILOTS[1] + round((seconds - second) / a_step))
+def equal_steps(
+    backbone: MiniatureBackbone,
+    first: tuple[list[EncodedReference], TrainingSettings],
+    second: tuple[list[EncodedReference], TrainingSettings],
+) -> int:
+    """Steps in which the second training takes about as long as the first; from a short run of each.
+
+    Everything that is done before the first step grows with the run as well, which is why runs of equal length are compared.
+    """
+    pilots = [timed(backbone, references, replace(settings, steps=PILOT_STEPS))[0] for references, settings in (first, second)]
+    return max(1, round(first[1].steps * pilots[0] / pilots[1]))

@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 
 def add_measurements(app: typer.Typer) -> None:
-    commands = {
+    commands: dict[str, Callable[..., None]] = {
         "compare": compare_command,
         "compare-steps": compare_steps_command,
         "compare-crop": compare_crop_command,
