@@ -245,7 +245,7 @@ class ContextTrainer:
         history["evaluations"] = [[step, asdict(measured)] for step, measured in self.history.evaluations.items()]
         record = {
             "settings": asdict(self.settings),
-            "references": self._fingerprint(),
+            **self._fingerprint(),
             "history": history,
             "position": {"done": self.done, "retries": self.retries, "drawn": self._drawn, "seconds": self.seconds},
             "best": {"step": best.step, "lowest": best.lowest, "worse": best.worse},
@@ -255,7 +255,7 @@ class ContextTrainer:
 
     def load_state(self, state: TrainingState) -> None:
         """Continues another run of the same settings and references. Raises ValueError that names what differs."""
-        state.check_fits(settings=asdict(self.settings), references=self._fingerprint())
+        state.check_fits(settings=asdict(self.settings), **self._fingerprint())
         tensors, record = state.tensors, copy.deepcopy(state.record)  # the run goes on writing into the lists
         self.generator.set_state(tensors["generator"])
         self.tokens.load_state(tensors)
@@ -273,11 +273,20 @@ class ContextTrainer:
         best = {name.removeprefix("best."): value.to(self.device) for name, value in tensors.items() if name.startswith("best.")}
         self.best.tokens = TrainedTokens(**best)
 
-    def _fingerprint(self) -> dict[str, Any]:
-        return {
-            "model family": self.backbone.model_family,
-            "references": [_fingerprint(reference) for reference in self.references],
-        }
+    def _fingerprint(self) -> dict[str, dict[str, Any]]:
+        """What tells these references from others, by names for an error."""
+        references: dict[str, Any] = {"model family": self.backbone.model_family, "number of references": len(self.references)}
+        measured: dict[str, Any] = {}
+        for number, reference in enumerate(self.references, start=1):
+            of_it = f"of reference {number}"
+            references[f"latent size {of_it}"] = list(reference.latent.shape)
+            references[f"caption {of_it}"] = reference.caption
+            references[f"weight {of_it}"] = reference.weight
+            references[f"number of pictures times prompts {of_it}"] = len(reference.views)
+            measured[f"mean of all latents {of_it}"] = float(torch.stack([view.latent.mean() for view in reference.views]).mean())
+            measured[f"coverage {of_it}"] = reference.coverage
+            measured[f"mean of the attention map {of_it}"] = None if reference.attention is None else float(reference.attention.mean())
+        return {"references": references, "measured": measured}
 
     def _save(self, checkpoints: CheckpointPlan) -> None:
         try:
@@ -286,13 +295,6 @@ class ContextTrainer:
             note = f"no checkpoint was written: {error}"
             if note not in self.warnings:
                 self.warnings.append(note)
-
-
-def _fingerprint(reference: EncodedReference) -> list[Any]:
-    """What tells this reference from others; rounded, because an encoder on a GPU need not repeat its last digits."""
-    shown = [[round(float(view.latent.mean()), 2), round(float(view.latent_mask.mean()), 3)] for view in reference.views]
-    attention = None if reference.attention is None else round(float(reference.attention.mean()), 3)
-    return [list(reference.latent.shape), reference.caption, reference.weight, shown, attention]
 
 
 def _balance(before: Evaluation) -> float:

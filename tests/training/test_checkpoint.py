@@ -149,12 +149,46 @@ def test_other_settings_are_refused_by_name(
         train_context_tokens(tiny, [encoded()], replace(SETTINGS, **changed), resume=TrainingState.load(plan.path))
 
 
-def test_other_references_are_refused(tiny: Any, encoded: MakeReference, tmp_path: Path) -> None:
-    plan = CheckpointPlan(tmp_path / "run.safetensors")
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"size": (8, 8)}, "latent size of reference 1"),
+        ({"weight": 2.0}, "weight of reference 1"),
+        ({"seed": 1}, "mean of all latents of reference 1"),
+        ({"mask": torch.ones(1, 1, 6, 8)}, "coverage of reference 1 is 1.0 here and 0.1875 in the checkpoint"),
+    ],
+)
+def test_other_references_are_refused_by_name(
+    tiny: Any, encoded: MakeReference, tmp_path: Path, changed: dict[str, Any], named: str
+) -> None:
+    state = cancelled_state(tiny, encoded, tmp_path)
+    with pytest.raises(ValueError, match=f"cannot resume: {named}"):
+        train_context_tokens(tiny, [encoded(**changed)], SETTINGS, resume=state)
+
+
+def test_more_references_another_map_and_more_pictures_are_refused(tiny: Any, encoded: MakeReference, tmp_path: Path) -> None:
+    state, reference = cancelled_state(tiny, encoded, tmp_path), encoded()
+    others = {
+        "number of references is 2 here and 1": [reference, reference],
+        "mean of the attention map of reference 1 is 1.0 here and None": [replace(reference, attention=torch.ones(1, 1, 6, 8))],
+        "number of pictures times prompts of reference 1 is 2 here and 1": [replace(reference, variants=reference.views * 2)],
+    }
+    for sentence, references in others.items():
+        with pytest.raises(ValueError, match=f"cannot resume: {sentence}"):
+            train_context_tokens(tiny, references, SETTINGS, resume=state)
+
+
+def test_the_last_digits_of_an_encoder_do_not_keep_a_run_from_going_on(tiny: Any, encoded: MakeReference, tmp_path: Path) -> None:
+    state, reference = cancelled_state(tiny, encoded, tmp_path), encoded()
+    nearly = replace(reference, latent=reference.latent + 1e-5)
+    assert train_context_tokens(tiny, [nearly], SETTINGS, resume=state).context.info.steps == SETTINGS.steps
+
+
+def cancelled_state(tiny: Any, encoded: MakeReference, folder: Path) -> TrainingState:
+    plan = CheckpointPlan(folder / "run.safetensors")
     with pytest.raises(Cancelled):
         train_context_tokens(tiny, [encoded()], SETTINGS, cancel_at(3), plan)
-    with pytest.raises(ValueError, match="cannot resume: references"):
-        train_context_tokens(tiny, [encoded(size=(8, 8))], SETTINGS, resume=TrainingState.load(plan.path))
+    return TrainingState.load(plan.path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", bytes(200)])
