@@ -73,15 +73,16 @@ def picture_inputs() -> list[io.Input]:
             max=LARGEST_CROP,
             step=0.01,
             optional=True,
-            tooltip="Show the reference cropped at random: the share of each side that a crop may cut off. 0 is off. With 0.3 pose and place "
-            "are hardly learned, so that the subject is drawn more freely, with less detail.",
+            tooltip="Show the reference cropped at random in half of its draws: the share of each side that a crop may cut off. 0 is off. "
+            "With 0.3 less of pose and place is learned, so that the subject is drawn more freely, with less detail.",
         ),
         io.Combo.Input(
             "backgrounds",
             options=list(BACKGROUNDS),
             default=PictureVariety().backgrounds,
             optional=True,
-            tooltip="Put the subject, cut out by its mask, before other backgrounds, so that the context leans less on its own. "
+            tooltip="In half of the draws put the subject, cut out by its mask, before another background, so that the context leans less on "
+            "its own. "
             + "; ".join(f"{name}: {meaning}" for name, meaning in BACKGROUNDS.items())
             + ".",
         ),

@@ -7,15 +7,17 @@ cannot hold on to.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from ..masking.framing import Framed, crop, crop_to_aspect, random_window, replace_background, resize_mask, resize_picture
 from .reference import Framing, Reference, frame_reference, prepare_reference, resize_framed
+
+T = TypeVar("T")
 
 Backgrounds = Literal["its own", "plain colours", "noise", "pictures"]
 
@@ -53,6 +55,11 @@ class PictureVariety:
         if self.backgrounds == "pictures" and not self.background_pictures:
             raise ValueError("no background picture came, expected at least one for backgrounds 'pictures'")
 
+    def in_shares(self, shown: Sequence[T]) -> tuple[T, ...]:
+        """What `appearances` gave, as often as training shows it: half of the draws show the reference as it is, where others are drawn."""
+        plain, drawn = list(shown[: 2 if self.flip else 1]), list(shown[2 if self.flip else 1 :])
+        return (*plain * max(1, len(drawn) // len(plain)), *drawn)
+
     @property
     def is_drawn(self) -> bool:
         """False where chance has no part in the pictures."""
@@ -60,14 +67,14 @@ class PictureVariety:
 
 
 def appearances(reference: Reference, framing: Framing, variety: PictureVariety, generator: torch.Generator) -> Iterator[Reference]:
-    """The reference prepared for training as it is, then in its other appearances, all of one size and each alike often.
+    """The reference prepared for training as it is, mirrored where that is asked for, then as pictures that are drawn; all of one size.
 
     generator: a CPU generator, left alone where nothing is drawn.
     """
     yield prepare_reference(reference, framing)
+    if variety.flip:
+        yield prepare_reference(reference, replace(framing, flip=not framing.flip))
     if not variety.is_drawn:
-        if variety.flip:
-            yield prepare_reference(reference, replace(framing, flip=not framing.flip))
         return
     framed, size = frame_reference(reference, framing)
     for _ in range(DRAWN_PICTURES):

@@ -81,7 +81,8 @@ def encode_references(
             if prompt not in contexts:
                 contexts[prompt] = backbone.encode_prompt(prompt)
         plain, *drawn = _of_one_length([contexts[prompt] for prompt in (prompts.plain, *prompts.drawn)])
-        views = [View(latent, mask, context, attention) for latent, mask, attention in picture.shown for context in drawn]
+        shown = augmentation.pictures.in_shares(picture.shown)
+        views = [View(latent, mask, context, attention) for latent, mask, attention in shown for context in drawn]
         latent, latent_mask, attention = picture.shown[0]
         encoded.append(
             EncodedReference(

@@ -74,6 +74,7 @@ def test_plain_colours_are_plain_and_noise_is_not():
 
 def test_a_random_crop_shows_the_same_size_and_keeps_the_mask_on_the_subject():
     first, *others = shown(PictureVariety(random_crop=0.5))
+    assert len(others) == DRAWN_PICTURES
     shares = set()
     for other in others:
         assert other.image.shape == first.image.shape
@@ -107,15 +108,26 @@ def test_the_same_seed_draws_the_same_pictures_and_another_others():
     variety = PictureVariety(flip=True, random_crop=0.3, backgrounds="noise")
     one, again, other = shown(variety, 1), shown(variety, 1), shown(variety, 2)
     assert all(torch.equal(a.image, b.image) for a, b in zip(one, again, strict=True))
-    assert not torch.equal(one[1].image, other[1].image)
+    assert not torch.equal(one[-1].image, other[-1].image)
 
 
 def test_letterbox_crops_and_backgrounds_together(tiny: Any):
     variety = PictureVariety(True, 0.4, "plain colours")
     framing = Framing(size=64, fit="letterbox", crop_margin=0.2)
     (encoded,) = encode_references(tiny, [subject()], framing, augmentation=Augmentation(pictures=variety))
-    assert len(encoded.variants) == 1 + DRAWN_PICTURES
+    assert len(encoded.variants) == 2 * DRAWN_PICTURES
     assert len({tuple(view.latent.shape) for view in encoded.variants}) == 1
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_half_of_the_draws_show_the_reference_as_it_is(flip: bool):
+    variety = PictureVariety(flip=flip, random_crop=0.3)
+    pictures = list(range(len(shown(variety))))
+    shares = variety.in_shares(pictures)
+    plain = [0, 1] if flip else [0]
+    assert sum(number in plain for number in shares) == len(shares) / 2
+    assert set(shares) == set(pictures)
+    assert PictureVariety(flip=flip).in_shares(plain) == tuple(plain)
 
 
 def test_varied_pictures_train_and_the_evaluation_sees_the_reference_as_it_is(tiny: Any):
