@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..training.reference import references_from_batch
+from ..training.reference import references_from_batch, unmasked_references
 from ..training.reference_list import ReferenceList
 from .socket_types import CATEGORY, References
 
@@ -76,8 +74,5 @@ class AddReference(io.ComfyNode):
         attention_map: Tensor | None = None,
     ) -> io.NodeOutput:
         references = references or ReferenceList()
-        drawn = image.new_ones(1, *image.shape[1:3]) if mask is None else mask
-        added = references_from_batch(image, drawn, attention=attention_map)
-        if mask is None:
-            added = [replace(reference, mask=None) for reference in added]
+        added = unmasked_references(image, attention_map) if mask is None else references_from_batch(image, mask, attention=attention_map)
         return io.NodeOutput(references.adding(added, caption, weight, repeats))

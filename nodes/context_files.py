@@ -8,6 +8,7 @@ import folder_paths
 from comfy_api.latest import io, ui
 
 from ..training.context import ReferenceContext
+from .output_names import next_numbered_file
 from .socket_types import CATEGORY, Context
 
 FOLDER = "anima_contexts"
@@ -25,10 +26,9 @@ def register_folder() -> None:
 def save_as_new_file(context: ReferenceContext, prefix: str) -> str:
     """Writes prefix_00001_.safetensors or the next number into models/anima_contexts; its name there."""
     root = os.path.join(folder_paths.models_dir, FOLDER)
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, root)
-    file_name = f"{name}_{counter:05}_{SUFFIX}"
-    context.save(os.path.join(folder, file_name))
-    return os.path.join(subfolder, file_name)
+    path = next_numbered_file(prefix, root, SUFFIX)
+    context.save(path)
+    return os.path.relpath(path, root)
 
 
 class SaveContext(io.ComfyNode):

@@ -27,5 +27,10 @@ def place_in_output(input_name: str, name: str, what: str, folder: str = "", suf
 def new_numbered_file(filename_prefix: str, suffix: str) -> Path:
     """prefix_00001_.suffix, or the next free number, in ComfyUI's output folder. Raises ValueError for a prefix that leaves it."""
     place_in_output("filename_prefix", filename_prefix, "a file")
-    folder, name, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, folder_paths.get_output_directory())
+    return next_numbered_file(filename_prefix, folder_paths.get_output_directory(), suffix)
+
+
+def next_numbered_file(filename_prefix: str, root: str, suffix: str) -> Path:
+    """The same in another folder; ComfyUI itself refuses a prefix that leaves it."""
+    folder, name, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, root)
     return Path(folder) / f"{name}_{counter:05}_{suffix}"

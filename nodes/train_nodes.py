@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -10,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..masking.sources import extract_mask
-from ..training.reference import Framing, references_from_batch
+from ..training.reference import Framing, references_from_batch, unmasked_references
 from ..training.reference_list import ReferenceList
 from ..training.settings import TrainingSettings
 from .backbone import usable_outside_inference
@@ -110,10 +109,8 @@ def masked_references(
     reference_image: Tensor | None, training_mask: Tensor | None, options: TrainingOptions, attention_map: Tensor | None = None
 ) -> ReferenceList:
     """The references of the three sockets. Raises ValueError where one is wired without reference_image."""
+    require_picture(reference_image, training_mask=training_mask, attention_map=attention_map)
     if reference_image is None:
-        for name, came in (("training_mask", training_mask), ("attention_map", attention_map)):
-            if came is not None:
-                raise ValueError(f"{name} came without reference_image, expected both, or a picture and its mask through Add Reference")
         return ReferenceList()
     masks = None if training_mask is None else usable_outside_inference(extract_mask(options.mask_source, mask=training_mask))
     return ReferenceList(tuple(references_from_batch(usable_outside_inference(reference_image), masks, attention=usable(attention_map))))
@@ -121,8 +118,17 @@ def masked_references(
 
 def whole_references(reference_image: Tensor | None, attention_map: Tensor | None) -> ReferenceList:
     """The references of the two sockets, learned as a whole."""
-    all_white = None if reference_image is None else reference_image.new_ones(1, *reference_image.shape[1:3])
-    return replace(masked_references(reference_image, all_white, TrainingOptions(), attention_map), whole=True)
+    require_picture(reference_image, attention_map=attention_map)
+    if reference_image is None:
+        return ReferenceList(whole=True)
+    return ReferenceList(tuple(unmasked_references(usable_outside_inference(reference_image), usable(attention_map))), whole=True)
+
+
+def require_picture(reference_image: Tensor | None, **others: Tensor | None) -> None:
+    """Raises ValueError that names what came without the picture it belongs to."""
+    for name, came in others.items():
+        if reference_image is None and came is not None:
+            raise ValueError(f"{name} came without reference_image, expected both, or a picture and its mask through Add Reference")
 
 
 def usable(attention_map: Tensor | None) -> Tensor | None:

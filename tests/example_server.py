@@ -43,6 +43,14 @@ def pretend_saved_context(server: ComfyServer) -> None:
     (server.base / "models" / SAVED_CONTEXT).touch()
 
 
+def frontend_server(installation: Installation, folder: Path, settings: dict[str, Any]) -> ComfyServer:
+    """For a browser: the examples find their files, and the frontend has these settings."""
+    server = example_server(installation, installation.make_checkpoints(), folder)
+    pretend_saved_context(server)
+    configure_frontend(server, settings)
+    return server
+
+
 def configure_frontend(server: ComfyServer, settings: dict[str, Any]) -> None:
     user = server.base / "user" / "default"
     user.mkdir(parents=True)

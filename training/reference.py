@@ -140,14 +140,22 @@ def references_from_batch(
 
     attention: the attention maps [M,H,W] of the pictures in the same manner, or None.
     """
-    matched = match_masks(masks, len(images))
+    return _batch(images, match_masks(masks, len(images)), caption, attention)
+
+
+def unmasked_references(images: Tensor, attention: Tensor | None = None) -> list[Reference]:
+    """References of a ComfyUI IMAGE [B,H,W,3] that are learned as a whole; attention as in references_from_batch."""
+    return _batch(images, [None] * len(images), "", attention)
+
+
+def _batch(images: Tensor, masks: Tensor | Sequence[Tensor | None], caption: str, attention: Tensor | None) -> list[Reference]:
     if attention is not None and len(attention) not in (1, len(images)):
         raise ValueError(f"{len(attention)} attention maps came for {len(images)} pictures, expected 1 or {len(images)}")
     maps = [None] * len(images) if attention is None else attention.expand(len(images), *attention.shape[1:])
     names = ["reference"] if len(images) == 1 else [f"reference {number}" for number in range(1, len(images) + 1)]
     return [
         make_reference(image, mask, caption, name=name, attention=attention_map)
-        for image, mask, name, attention_map in zip(images, matched, names, maps, strict=True)
+        for image, mask, name, attention_map in zip(images, masks, names, maps, strict=True)
     ]
 
 

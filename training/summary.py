@@ -105,7 +105,7 @@ def hints(result: TrainingResult) -> list[str]:
     if after.inside > 0.97 * before.inside:
         found.append("the loss did not fall; try a higher learning rate or more steps")
     tail, earlier = result.losses[-len(result.losses) // 10 :], result.losses[: len(result.losses) // 2]
-    if earlier and sum(tail) / len(tail) > sum(earlier) / len(earlier):
+    if earlier and _mean(tail) > _mean(earlier):
         found.append("the loss rose at the end; try a lower learning rate")
     if before.outside > 0 and after.leak > 0.25:
         found.append(f"the context changes what the mask leaves out (leak {after.leak:.2f}); try a higher prior weight")

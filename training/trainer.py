@@ -7,6 +7,7 @@ what the mask selects and, outside of it, holds the model to its own predictions
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -245,7 +246,7 @@ class ContextTrainer:
         history["evaluations"] = [[step, asdict(measured)] for step, measured in self.history.evaluations.items()]
         record = {
             "settings": asdict(self.settings),
-            **self._fingerprint(),
+            **self._fingerprint,
             "history": history,
             "position": {"done": self.done, "retries": self.retries, "drawn": self._drawn, "seconds": self.seconds},
             "best": {"step": best.step, "lowest": best.lowest, "worse": best.worse},
@@ -255,7 +256,7 @@ class ContextTrainer:
 
     def load_state(self, state: TrainingState) -> None:
         """Continues another run of the same settings and references. Raises ValueError that names what differs."""
-        state.check_fits(settings=asdict(self.settings), **self._fingerprint())
+        state.check_fits(settings=asdict(self.settings), **self._fingerprint)
         tensors, record = state.tensors, copy.deepcopy(state.record)  # the run goes on writing into the lists
         self.generator.set_state(tensors["generator"])
         self.tokens.load_state(tensors)
@@ -273,6 +274,7 @@ class ContextTrainer:
         best = {name.removeprefix("best."): value.to(self.device) for name, value in tensors.items() if name.startswith("best.")}
         self.best.tokens = TrainedTokens(**best)
 
+    @functools.cached_property
     def _fingerprint(self) -> dict[str, dict[str, Any]]:
         """What tells these references from others, by names for an error."""
         references: dict[str, Any] = {"model family": self.backbone.model_family, "number of references": len(self.references)}

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 
 from comfyui_installation import HOW_TO_GET_IT, find_installation
 from example_graphs import EXAMPLES
-from example_server import configure_frontend, example_server, pretend_saved_context
+from example_server import frontend_server
 from frontend_page import SETTINGS, FrontendPage, launch
 from graph_parts import Example
 from playwright.sync_api import sync_playwright
@@ -36,9 +36,7 @@ def main(names: list[str]) -> None:
     if installation is None:
         sys.exit(HOW_TO_GET_IT)
     with tempfile.TemporaryDirectory() as temporary:
-        server = example_server(installation, installation.make_checkpoints(), Path(temporary))
-        pretend_saved_context(server)
-        configure_frontend(server, SETTINGS)
+        server = frontend_server(installation, Path(temporary), SETTINGS)
         with server, sync_playwright() as playwright, launch(playwright) as browser:
             frontend = FrontendPage(browser, server.address)
             for name in names or ALL:

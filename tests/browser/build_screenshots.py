@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 
 from comfyui_installation import HOW_TO_GET_IT, find_installation
-from example_server import PACK_FOLDER, configure_frontend, example_server, pretend_saved_context
+from example_server import PACK_FOLDER, frontend_server
 from frontend_page import SETTINGS, VIEWPORT, FrontendPage, launch
 from playwright.sync_api import sync_playwright
 from saved_workflow import EXAMPLE_FILES
@@ -37,9 +37,7 @@ def main() -> None:
     if installation is None:
         sys.exit(HOW_TO_GET_IT)
     with tempfile.TemporaryDirectory() as temporary:
-        server = example_server(installation, installation.make_checkpoints(), Path(temporary))
-        pretend_saved_context(server)
-        configure_frontend(server, SETTINGS)
+        server = frontend_server(installation, Path(temporary), SETTINGS)
         with server, sync_playwright() as playwright, launch(playwright) as browser:
             frontend = FrontendPage(browser, server.address)
             photograph_mask_editor(frontend)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 
 from comfyui_installation import HOW_TO_GET_IT, find_installation
-from example_server import configure_frontend, example_server, pretend_saved_context
+from example_server import frontend_server
 from frontend_page import CHROMIUM, SETTINGS, FrontendPage, launch
 from recorded_server import object_info_of_fresh_installation, object_info_with_files, recorded_server
 
@@ -34,10 +34,7 @@ def comfyui_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     installation = find_installation()
     if installation is None:
         pytest.skip(HOW_TO_GET_IT)
-    server = example_server(installation, installation.make_checkpoints(), tmp_path_factory.mktemp("browser"))
-    pretend_saved_context(server)
-    configure_frontend(server, SETTINGS)
-    with server:
+    with frontend_server(installation, tmp_path_factory.mktemp("browser"), SETTINGS) as server:
         yield server.address
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-from bench_process import comfyui, common_options
+from bench_process import comfyui, common_options, load_anima, now
 
 PRECISIONS = ("auto", "bf16", "fp32")
 STEPS_BETWEEN = 4  # enough for a median; the interval of the result is the default one
@@ -31,8 +29,6 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> None:
-    import comfy.sd
-    import comfy.utils
     import torch
 
     from anima_fast_train.nodes.backbone import anima_backbone
@@ -43,12 +39,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     from anima_fast_train.training.trainer import train_context_tokens
 
     with torch.inference_mode():
-        model = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
-        clip = comfy.sd.load_clip(
-            [str(options.models / "text_encoders/qwen-test.safetensors")], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION
-        )
-        vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.models / "vae/wan-test.safetensors")))
-    now = clock(options, model.load_device.type == "cuda")
+        model, clip, vae = load_anima(options)
     batch = options.batch or TrainingSettings().batch_size
     settings = TrainingSettings(steps=STEPS_BETWEEN * options.previews + 1, batch_size=batch, evaluations=1)
     with anima_backbone(model, clip, vae, "off", options.precision) as backbone:
@@ -60,14 +51,14 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         previews = TrainingPreviews(backbone, reference, previewer_for(backbone), folder, STEPS_BETWEEN)
         steps: list[float] = []
         drawn: list[float] = []
-        last = now()
+        last = now(options)
 
         def on_step(report: StepReport) -> None:
             nonlocal last
-            arrived = now()
+            arrived = now(options)
             steps.append(arrived - last)
             picture = previews.after(report)
-            last = now()
+            last = now(options)
             if picture is not None:
                 drawn.append(last - arrived)
 
@@ -76,17 +67,6 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     every = PreviewOptions().preview_every
     print(f"{options.size} px, batch {batch}: a step {step:.3f} s, a preview {preview:.3f} s")
     print(f"previews every {every} steps cost {preview / (every * step):.1%} of the training time")
-
-
-def clock(options: argparse.Namespace, on_gpu: bool) -> Callable[[], float]:
-    import torch
-
-    def now() -> float:
-        if on_gpu:
-            torch.cuda.synchronize()
-        return time.perf_counter() if options.clock == "wall" else time.process_time()
-
-    return now
 
 
 if __name__ == "__main__":

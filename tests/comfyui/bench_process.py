@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PACK = Path(__file__).parents[2]
 
@@ -21,6 +23,26 @@ def common_options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="processor: for a CPU that others use too")
     return parser
+
+
+def now(options: argparse.Namespace) -> float:
+    """Seconds of the clock that was asked for, after all that the device was given to do."""
+    import torch
+
+    if options.gpu:
+        torch.cuda.synchronize()
+    return time.perf_counter() if options.clock == "wall" else time.process_time()
+
+
+def load_anima(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+    """model, clip and vae of the models folder."""
+    import comfy.sd
+    import comfy.utils
+
+    model = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
+    words = str(options.models / "text_encoders/qwen-test.safetensors")
+    clip = comfy.sd.load_clip([words], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION)
+    return model, clip, comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.models / "vae/wan-test.safetensors")))
 
 
 @contextmanager

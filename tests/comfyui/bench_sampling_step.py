@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 
-from bench_process import comfyui, common_options
+from bench_process import comfyui, common_options, now
 
 
 def main() -> None:
@@ -57,17 +56,9 @@ def step_seconds(model, options, width: int) -> float:
     prompts[:, :20] = torch.randn(2, 20, width, device=device)
     sigmas = torch.full((1,), 0.5, device=device)
     wired = {**model.model_options["transformer_options"], "cond_or_uncond": [1, 0], "sigmas": sigmas}
-    start = now(device, options)
+    start = now(options)
     model.model.apply_model(x, sigmas.expand(2), c_crossattn=prompts, transformer_options=wired)
-    return now(device, options) - start
-
-
-def now(device, options) -> float:
-    import torch
-
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() if options.clock == "wall" else time.process_time()
+    return now(options) - start
 
 
 if __name__ == "__main__":

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 
-from bench_process import comfyui, common_options
+from bench_process import comfyui, common_options, load_anima, now
 
 PRECISIONS = {"bf16": "bfloat16", "fp32": "float32"}
 ROUNDS = 3
@@ -31,16 +30,10 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    import comfy.sd
-    import comfy.utils
     import torch
 
     with torch.inference_mode():
-        model = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
-        clip = comfy.sd.load_clip(
-            [str(options.models / "text_encoders/qwen-test.safetensors")], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION
-        )
-        vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.models / "vae/wan-test.safetensors")))
+        model, clip, vae = load_anima(options)
         conditioning = clip.encode_from_tokens_scheduled(clip.tokenize(PROMPT))
         latent = torch.randn(options.batch, 16, 1, options.size // 8, options.size // 8)
         ours: list[float] = []
@@ -66,7 +59,7 @@ def train_lora_seconds(model, conditioning, latent, options) -> list[float]:
         def __init__(self, total: int) -> None: ...
 
         def update(self, _: int) -> None:
-            ticks.append(now(model, options))
+            ticks.append(now(options))
 
     bar, nodes_train.ProgressBar = nodes_train.ProgressBar, Clock
     inputs = {
@@ -114,16 +107,8 @@ def our_seconds(model, clip, vae, latent, options) -> list[float]:
         mask = torch.zeros(1, 1, *x0.shape[-2:], device=model.load_device)
         mask[..., x0.shape[-2] // 4 :, x0.shape[-1] // 4 :] = 1
         reference = EncodedReference(x0, mask, backbone.encode_prompt(PROMPT))
-        train_context_tokens(backbone, [reference], settings, lambda _: ticks.append(now(model, options)))
+        train_context_tokens(backbone, [reference], settings, lambda _: ticks.append(now(options)))
     return differences(ticks[:-1])  # the last step is followed by an evaluation
-
-
-def now(model, options) -> float:
-    import torch
-
-    if model.load_device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() if options.clock == "wall" else time.process_time()
 
 
 def differences(ticks: list[float]) -> list[float]:
