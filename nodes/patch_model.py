@@ -36,9 +36,9 @@ class AppliedContext:
 
     def tokens_for(self, prompt: int, sigma: float | None) -> Tensor | None:
         """Those of the range that sigma lies in; the middle range where a caller does not say its sigma."""
-        ranges = {POSITIVE: self.positive_tokens, NEGATIVE: self.negative_tokens}.get(prompt)
-        if not ranges:
-            return None
+        ranges = {POSITIVE: self.positive_tokens, NEGATIVE: self.negative_tokens}.get(prompt, ())
+        if len(ranges) < 2:  # asked in every block of every step
+            return ranges[0] if ranges else None
         return ranges[int(sigma_range(torch.tensor(0.5 if sigma is None else sigma), len(ranges)))]
 
 

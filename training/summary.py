@@ -6,6 +6,7 @@ import math
 
 from ..masking.latent import LARGEST_COVERAGE, SMALLEST_COVERAGE
 from .result import FINAL_LOSS_STEPS, TrainingResult
+from .settings import TrainingSettings
 
 # Seen with `compare-verdicts`: samples are then nearly as far from the reference as without a context (0.9 of the way) below
 # the first, and a third of the way or less from the second on.
@@ -60,7 +61,7 @@ def verdict(result: TrainingResult) -> str:
         return f"diverged: the evaluation loss inside the mask ended at {last:.3f}, above the {before:.3f} it began with"
     fell = (before - last) / before
     steps_loss = _mean(result.losses[-max(1, len(result.losses) // 4) :])
-    if steps_loss < LEARNED_BY_HEART * last:
+    if _loss_is_error_inside(result.settings) and steps_loss < LEARNED_BY_HEART * last:
         return (
             f"overfitting: the loss of the steps fell to {steps_loss:.3f}, on noise that training never sees it is {last:.3f}; "
             "train fewer steps, or raise noise_pool"
@@ -76,6 +77,11 @@ def verdict(result: TrainingResult) -> str:
     if fell < LEARNED_WELL:
         return f"learned in part: {said}; more steps would bring more"
     return f"learned well: {said}"
+
+
+def _loss_is_error_inside(settings: TrainingSettings) -> bool:
+    """Else the loss of a step is smaller than the error inside the mask for other reasons than learning by heart."""
+    return settings.normalize_area and settings.unmasked_weight == 0
 
 
 def _why_it_rose(result: TrainingResult, best: float, last: float) -> str:

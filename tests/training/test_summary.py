@@ -76,6 +76,13 @@ def test_noise_that_was_learned_by_heart_is_called_overfitting() -> None:
     assert verdict(replace(run, losses=[float("nan")] * 90 + [0.5] * 10)).startswith("learned well")
 
 
+@pytest.mark.parametrize("changes", [{"normalize_area": False}, {"unmasked_weight": 0.5}])
+def test_a_loss_that_is_small_for_other_reasons_is_not_called_overfitting(changes: dict) -> None:
+    run = result([2.0, 1.0, 0.9, 0.9])
+    run = replace(run, losses=[0.2] * 100, settings=replace(run.settings, **changes))
+    assert verdict(run).startswith("learned well")
+
+
 def test_a_loss_that_rose_with_its_steps_is_not_called_overfitting() -> None:
     run = replace(result([2.0, 1.0, 0.7, 0.9]), losses=[1 + step / 100 for step in range(100)])
     assert verdict(run) == "unsteady: the evaluation loss rose again from 0.700 to 0.900, and so did the loss of the steps; try a lower learning rate"
