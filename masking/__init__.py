@@ -1,7 +1,7 @@
 """Training masks: where they come from, how they are shaped and framed, how they get to latent resolution."""
 
 from .collage import Collage, CollageLayout, compose_collage
-from .framing import (
+from .framed import (
     Box,
     Framed,
     box_of_mask,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .framing import Box, resize_mask, resize_picture
+from .framed import Box, resize_mask, resize_picture
 
 # Below this a cell is smaller than one latent cell of an 8x codec and carries nothing.
 _SMALLEST_CELL = 8
@@ -16,7 +16,8 @@ _SMALLEST_CELL = 8
 
 @dataclass(frozen=True)
 class CollageLayout:
-    """The frame of a collage; rows and columns are chosen to show the references as large as possible where they are None."""
+    """The frame of a collage; rows and columns are chosen to show the references as large as possible where they are
+    None."""
 
     width: int = 1024
     height: int = 1024
@@ -58,7 +59,9 @@ def parse_colour(text: str) -> tuple[float, float, float]:
     return red / 255, green / 255, blue / 255
 
 
-def compose_collage(images: Sequence[Tensor], masks: Sequence[Tensor | None], layout: CollageLayout | None = None) -> Collage:
+def compose_collage(
+    images: Sequence[Tensor], masks: Sequence[Tensor | None], layout: CollageLayout | None = None
+) -> Collage:
     """Put references into one frame, row by row, each scaled to its cell in its own aspect and centred.
 
     images: [H,W,3] each; masks: [H,W] of its picture's aspect each, or None where the whole picture is learned.
@@ -74,7 +77,9 @@ def compose_collage(images: Sequence[Tensor], masks: Sequence[Tensor | None], la
     weights = torch.zeros(layout.height, layout.width, dtype=torch.float32, device=images[0].device)
     for image, mask, place in zip(images, masks, places, strict=True):
         frame[place.rows, place.columns] = resize_picture(image[..., :3], place.width, place.height).to(frame)
-        weights[place.rows, place.columns] = 1.0 if mask is None else resize_mask(mask, place.width, place.height).to(weights)
+        weights[place.rows, place.columns] = (
+            1.0 if mask is None else resize_mask(mask, place.width, place.height).to(weights)
+        )
     return Collage(frame, weights, places)
 
 
@@ -82,7 +87,8 @@ def place_references(sizes: Sequence[tuple[int, int]], layout: CollageLayout) ->
     """Where references of the given (width, height) lie in the frame.
 
     Of all grids that the layout allows, the one that shows most reference pixels; on a tie the one with more columns.
-    So portraits come to stand side by side and landscapes on top of each other. Cells of a last row that is not full are wider.
+    So portraits come to stand side by side and landscapes on top of each other. Cells of a last row that is not full
+    are wider.
     """
     count = len(sizes)
     best: list[Box] = []
@@ -99,10 +105,12 @@ def place_references(sizes: Sequence[tuple[int, int]], layout: CollageLayout) ->
     if best:
         return best
     if layout.rows and layout.columns and layout.rows * layout.columns < count:
-        raise ValueError(f"a collage of {layout.rows} rows and {layout.columns} columns has no room for {count} references")
+        raise ValueError(
+            f"a collage of {layout.rows} rows and {layout.columns} columns has no room for {count} references"
+        )
     raise ValueError(
-        f"a collage frame of {layout.width}x{layout.height} pixels with gutters of {layout.gutter} is too small for {count} references, "
-        f"expected cells of at least {_SMALLEST_CELL} pixels a side"
+        f"a collage frame of {layout.width}x{layout.height} pixels with gutters of {layout.gutter} is too small for "
+        f"{count} references, expected cells of at least {_SMALLEST_CELL} pixels a side"
     )
 
 
@@ -124,7 +132,8 @@ def _divide(length: int, parts: int, gutter: int) -> list[tuple[int, int]]:
 
 
 def _fit(size: tuple[int, int], cell: Box) -> Box:
-    """The largest box of the size's aspect in the middle of the cell, to the nearest pixel; empty where the cell has no room."""
+    """The largest box of the size's aspect in the middle of the cell, to the nearest pixel; empty where the cell has no
+    room."""
     if min(cell.width, cell.height) < _SMALLEST_CELL:
         return Box(cell.left, cell.top, 0, 0)
     width, height = size

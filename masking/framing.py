@@ -1,138 +1,83 @@
-"""How a picture and its mask are framed as one, so that the mask stays on the subject whatever is cropped, padded or turned."""
+"""How large a picture is trained: of its aspect, of a given area, with sides that the model accepts."""
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, get_args
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from .framed import Framed, crop_to_aspect, crop_to_mask, letterbox
 
-# Weights below this share of the strongest do not widen a crop: noise of a JPEG mask, the tail of a feather.
-_FAINT = 0.1
-# Windows that are drawn before the whole picture is taken: more than one in three of them keep half of most subjects.
-_TRIES = 16
+Fit = Literal["stretch", "crop", "letterbox"]
 
 
-class Framed(NamedTuple):
-    """A picture [H,W,3] in 0..1 and its mask [H,W] in 0..1, always of the same size."""
-
-    image: Tensor
-    mask: Tensor
+FITS: dict[Fit, str] = {
+    "stretch": "the nearest size of the same aspect; a side is stretched by a few pixels where it is no multiple of 16",
+    "crop": "the same size without stretching: a few pixels are cut at two sides instead",
+    "letterbox": "a square; the free part is gray and has weight 0 in the mask",
+}
 
 
 @dataclass(frozen=True)
-class Box:
-    """A rectangle in whole pixels."""
+class Framing:
+    """How references are brought to training size; the steps run in the order crop, fit, resize, flip."""
 
-    left: int
-    top: int
-    width: int
-    height: int
+    size: int = 512  # the area of a training picture is size²
+    multiple: int = 16  # of both sides: 8x codec times patch size 2
+    fit: Fit = "stretch"
+    crop_margin: float | None = (
+        None  # crop to the mask with this share of its longer side around it; None does not crop
+    )
+    enlarge: bool = True  # False trains pictures smaller than size² at their own size
+    flip: bool = False
+    padding: float = 0.5  # gray of the letterbox
 
-    @property
-    def rows(self) -> slice:
-        return slice(self.top, self.top + self.height)
-
-    @property
-    def columns(self) -> slice:
-        return slice(self.left, self.left + self.width)
-
-
-def resize_picture(image: Tensor, width: int, height: int) -> Tensor:
-    """Antialiased bicubic resize of a picture [H,W,3] to [height,width,3], clamped to 0..1 because bicubic weights overshoot."""
-    if image.shape[:2] == (height, width):
-        return image
-    channels = image.movedim(-1, 0).unsqueeze(0)  # HWC -> 1CHW
-    resized = F.interpolate(channels, size=(height, width), mode="bicubic", align_corners=False, antialias=True)
-    return resized[0].movedim(0, -1).clamp(0, 1).contiguous()
-
-
-def resize_mask(mask: Tensor, width: int, height: int) -> Tensor:
-    """Antialiased bilinear resize of a mask [H,W] to [height,width]; it never leaves the range of its weights."""
-    if mask.shape == (height, width):
-        return mask
-    resized = F.interpolate(mask[None, None], size=(height, width), mode="bilinear", align_corners=False, antialias=True)
-    return resized[0, 0].clamp(0, 1)
+    def __post_init__(self) -> None:
+        if self.size <= 0:
+            raise ValueError(f"training size is {self.size}, expected a positive number of pixels")
+        if self.multiple <= 0:
+            raise ValueError(f"size multiple is {self.multiple}, expected a positive number of pixels")
+        if self.fit not in FITS:
+            raise ValueError(f"unknown fit {self.fit!r}, expected one of: {', '.join(get_args(Fit))}")
+        if self.crop_margin is not None and not (math.isfinite(self.crop_margin) and self.crop_margin >= 0):
+            raise ValueError(
+                f"crop margin is {self.crop_margin}, expected 0 or more (0.1 = a tenth of the subject's longer side)"
+            )
+        if not 0 <= self.padding <= 1:
+            raise ValueError(f"letterbox padding is {self.padding}, expected a gray from 0 to 1")
 
 
-def crop(framed: Framed, box: Box) -> Framed:
-    """Cut the same rectangle out of picture and mask."""
-    return Framed(framed.image[box.rows, box.columns], framed.mask[box.rows, box.columns])
+def training_size(width: int, height: int, size: int, multiple: int = 16) -> tuple[int, int]:
+    """(width, height) nearest to the aspect of a picture and to the area size², both multiples of multiple."""
+    if width <= 0 or height <= 0:
+        raise ValueError(f"a picture of {width}x{height} pixels came, expected at least 1x1")
+    if size <= 0:
+        raise ValueError(f"training size is {size}, expected a positive number of pixels")
+    ideal_width = size * math.sqrt(width / height)
+    ideal_height = size * math.sqrt(height / width)
+
+    def error(candidate: tuple[int, int]) -> float:
+        stretched_x, stretched_y = math.log(candidate[0] / ideal_width), math.log(candidate[1] / ideal_height)
+        return abs(stretched_x - stretched_y) + abs(stretched_x + stretched_y)  # of the aspect, of the area
+
+    candidates = [
+        (x, y) for x in _multiples_around(ideal_width, multiple) for y in _multiples_around(ideal_height, multiple)
+    ]
+    return min(candidates, key=error)
 
 
-def box_of_mask(mask: Tensor, margin: float = 0.0) -> Box:
-    """The smallest box around what the mask [H,W] selects, widened on every side and kept inside the picture.
-
-    margin: share of the box's longer side, 0.1 = a tenth. Weights under a tenth of the strongest do not widen the box.
-    Raises ValueError for a mask that selects nothing.
-    """
-    strongest = float(mask.max())
-    if strongest <= 0:
-        raise ValueError("cannot crop to the mask: it selects nothing, every pixel is black (0)")
-    drawn = mask >= strongest * _FAINT
-    rows = torch.nonzero(drawn.any(dim=1)).flatten()
-    columns = torch.nonzero(drawn.any(dim=0)).flatten()
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    widen = math.ceil(margin * max(bottom - top, right - left))
-    top, left = max(0, top - widen), max(0, left - widen)
-    bottom, right = min(mask.shape[0], bottom + widen), min(mask.shape[1], right + widen)
-    return Box(left, top, right - left, bottom - top)
+def _multiples_around(length: float, multiple: int) -> list[int]:
+    below = max(1, math.floor(length / multiple))
+    return [below * multiple, (below + 1) * multiple]
 
 
-def crop_to_mask(framed: Framed, margin: float = 0.1) -> Framed:
-    """Crop to the mask with a margin, so that a small subject fills the frame; margin as in box_of_mask."""
-    return crop(framed, box_of_mask(framed.mask, margin))
-
-
-def random_window(mask: Tensor, smallest: float, generator: torch.Generator) -> Box:
-    """A box of the aspect of the mask [H,W] anywhere inside it, its sides `smallest` to 1 times those of the mask.
-
-    Half of what the mask selects or more stays inside; where chance brings no such box, it is the whole.
-    """
-    height, width = mask.shape
-    selected = float(mask.sum())
-    for _ in range(_TRIES):
-        scale, x, y = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
-        side = smallest + (1 - smallest) * scale
-        box_width, box_height = max(1, round(width * side)), max(1, round(height * side))
-        box = Box(round((width - box_width) * x), round((height - box_height) * y), box_width, box_height)
-        if float(mask[box.rows, box.columns].sum()) >= selected / 2:
-            return box
-    return Box(0, 0, width, height)
-
-
-def replace_background(framed: Framed, background: Tensor) -> Framed:
-    """The picture where the mask selects it, before `background` [H,W,3] of the same size; gray mixes both."""
-    weight = framed.mask[..., None]
-    return Framed(framed.image * weight + background.to(framed.image) * (1 - weight), framed.mask)
-
-
-def crop_to_aspect(framed: Framed, aspect: float) -> Framed:
-    """Cut the middle of the picture to an aspect (width / height), to the nearest pixel; at least one pixel stays."""
+def frame(framed: Framed, framing: Framing) -> tuple[Framed, tuple[int, int]]:
+    """The picture cropped and fitted at source resolution, and the (width, height) to resize it to."""
+    if framing.crop_margin is not None:
+        framed = crop_to_mask(framed, framing.crop_margin)
+    if framing.fit == "letterbox":
+        framed = letterbox(framed, 1.0, framing.padding)
     height, width = framed.mask.shape
-    kept_width = min(width, max(1, round(height * aspect)))
-    kept_height = min(height, max(1, round(width / aspect)))
-    return crop(framed, Box((width - kept_width) // 2, (height - kept_height) // 2, kept_width, kept_height))
-
-
-def letterbox(framed: Framed, aspect: float, colour: float = 0.5) -> Framed:
-    """Pad to an aspect (width / height), the picture in the middle.
-
-    The padding is a flat gray of value colour with mask weight 0, so that nothing is learned from it.
-    """
-    height, width = framed.mask.shape
-    framed_width = max(width, round(height * aspect))
-    framed_height = max(height, round(width / aspect))
-    image = framed.image.new_full((framed_height, framed_width, framed.image.shape[-1]), colour)
-    mask = framed.mask.new_zeros((framed_height, framed_width))
-    inside = Box((framed_width - width) // 2, (framed_height - height) // 2, width, height)
-    image[inside.rows, inside.columns] = framed.image
-    mask[inside.rows, inside.columns] = framed.mask
-    return Framed(image, mask)
-
-
-def flip(framed: Framed) -> Framed:
-    """Mirror left and right. Not for asymmetric characters: an eyepatch changes sides."""
-    return Framed(framed.image.flip(1), framed.mask.flip(1))
+    size = framing.size if framing.enlarge else min(framing.size, math.ceil(math.sqrt(width * height)))
+    target = training_size(width, height, size, framing.multiple)
+    if framing.fit == "crop":
+        framed = crop_to_aspect(framed, target[0] / target[1])
+    return framed, target

@@ -29,7 +29,8 @@ def to_latent_mask(mask: Tensor, latent_size: tuple[int, int], mode: str = "area
     """Reduce a mask to latent resolution.
 
     mask: [H,W], [B,H,W] or [B,1,H,W]; floating point 0..1, bool, or uint8 0..255 (127 gives 0.498).
-    latent_size: (h, w) of the latents. Sides that do not divide evenly share their border pixels, as adaptive pooling does.
+    latent_size: (h, w) of the latents. Sides that do not divide evenly share their border pixels, as adaptive pooling
+    does.
     mode: "area" averages the pixels of a latent cell (sd-scripts' rule), "max" takes the strongest.
     Returns [B,1,h,w] float32 in 0..1 on the device of the mask.
     """
@@ -96,17 +97,19 @@ class ReductionReport:
         sentences = []
         if self.vanished > LARGEST_VANISHED_SHARE:
             sentences.append(
-                f"{self.vanished:.0%} of the drawn area vanished in the reduction to latent cells: parts are thinner than a cell; "
+                f"{self.vanished:.0%} of the drawn area vanished in the reduction to latent cells: parts are thinner "
+                "than a cell; "
                 'choose the reduction "max", grow the mask, or crop to it.'
             )
         if self.latent_coverage < SMALLEST_COVERAGE:
             sentences.append(
-                f"The mask covers only {self.latent_coverage:.2%} of the frame, so there is little to learn from; crop to the mask, or grow it."
+                f"The mask covers only {self.latent_coverage:.2%} of the frame, so there is little to learn from; crop "
+                "to the mask, or grow it."
             )
         if self.latent_coverage > LARGEST_COVERAGE:
             sentences.append(
-                f"The mask covers {self.latent_coverage:.1%} of the frame, so nearly all of the background is learned too; "
-                "was it meant to be inverted?"
+                f"The mask covers {self.latent_coverage:.1%} of the frame, so nearly all of the background is learned "
+                "too; was it meant to be inverted?"
             )
         return sentences
 
@@ -114,8 +117,9 @@ class ReductionReport:
 def report_reduction(mask: Tensor, latent_mask: Tensor) -> ReductionReport:
     """Compare one mask [H,W] with its latent mask [1,1,h,w].
 
-    The vanished share is the part of the drawn weight that lies in latent cells of less than half the weight drawn there.
-    A line of one pixel in cells of eight vanishes wholly in "area" (weight 0.125) and not at all in "max" (weight 1).
+    The vanished share is the part of the drawn weight that lies in latent cells of less than half the weight drawn
+    there. A line of one pixel in cells of eight vanishes wholly in "area" (weight 0.125) and not at all in "max"
+    (weight 1).
     """
     drawn = as_training_mask(mask)  # 1HW
     cells = F.interpolate(latent_mask.to(drawn), size=drawn.shape[-2:], mode="nearest-exact")[:, 0]

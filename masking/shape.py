@@ -1,4 +1,5 @@
-"""How a training mask is shaped at image resolution, because at an eighth of the size hair strands and earrings are gone."""
+"""How a training mask is shaped at image resolution, because at an eighth of the size hair strands and earrings are
+gone."""
 
 import math
 from collections.abc import Callable
@@ -75,17 +76,20 @@ def raise_to_floor(mask: Tensor, minimum: float) -> Tensor:
 
 
 def grow(mask: Tensor, radius: int) -> Tensor:
-    """Dilate [B,H,W] by a true disc: each pixel takes the strongest weight within radius pixels. Gray weights stay gray."""
+    """Dilate [B,H,W] by a true disc: each pixel takes the strongest weight within radius pixels. Gray weights stay
+    gray."""
     return _each(mask, lambda weights: _dilate(weights, radius))
 
 
 def shrink(mask: Tensor, radius: int) -> Tensor:
-    """Erode [B,H,W] by a true disc. The border of the picture does not erode: a subject cut by the frame goes on outside of it."""
+    """Erode [B,H,W] by a true disc. The border of the picture does not erode: a subject cut by the frame goes on
+    outside of it."""
     return 1 - grow(1 - mask, radius)
 
 
 def feather(mask: Tensor, sigma: float) -> Tensor:
-    """Blur [B,H,W] with a Gaussian of standard deviation sigma in pixels, cut at 3 sigma. The picture's border is continued outwards."""
+    """Blur [B,H,W] with a Gaussian of standard deviation sigma in pixels, cut at 3 sigma. The picture's border is
+    continued outwards."""
     if sigma <= 0:
         return mask
     radius = math.ceil(3 * sigma)
@@ -99,7 +103,8 @@ def feather(mask: Tensor, sigma: float) -> Tensor:
 
 
 def fill_holes(mask: Tensor, level: float = 0.5) -> Tensor:
-    """Set to 1 what lies below level in [B,H,W] and is enclosed by weights from level up; all other weights stay as they are."""
+    """Set to 1 what lies below level in [B,H,W] and is enclosed by weights from level up; all other weights stay as
+    they are."""
 
     def fill(weights: np.ndarray) -> np.ndarray:
         drawn = weights >= level

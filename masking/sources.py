@@ -1,4 +1,5 @@
-"""Where a training mask comes from, because alpha channels, painted pictures and ComfyUI masks disagree on what white means."""
+"""Where a training mask comes from, because alpha channels, painted pictures and ComfyUI masks disagree on what white
+means."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -10,9 +11,10 @@ MaskSource = Literal["mask", "inverted mask", "red", "luminance", "alpha", "tran
 
 MASK_SOURCES: dict[MaskSource, str] = {
     "mask": "the MASK as it is: white (1) is learned, black (0) is ignored",
-    "inverted mask": "the MASK inverted: black (0) is learned. The MASK of Load Image is 1 where the picture is transparent, "
-    "so this choice learns its opaque pixels",
-    "red": "the red channel of a mask picture: white is learned, black is ignored, 127 counts half (the rule of sd-scripts)",
+    "inverted mask": "the MASK inverted: black (0) is learned. The MASK of Load Image is 1 where the picture is "
+    "transparent, so this choice learns its opaque pixels",
+    "red": "the red channel of a mask picture: white is learned, black is ignored, 127 counts half (the rule of "
+    "sd-scripts)",
     "luminance": "the brightness of a mask picture: white is learned, black is ignored",
     "alpha": "the alpha channel of the picture: opaque pixels are learned",
     "transparent": "the alpha channel of the picture: transparent pixels are learned",
@@ -49,7 +51,9 @@ def as_training_mask(mask: Tensor) -> Tensor:
     mask = mask.to(torch.float32)
     broken = int((~torch.isfinite(mask)).sum())
     if broken:
-        raise ValueError(f"the mask is NaN or infinite at {broken} of {mask.numel()} pixels, expected weights from 0 to 1")
+        raise ValueError(
+            f"the mask is NaN or infinite at {broken} of {mask.numel()} pixels, expected weights from 0 to 1"
+        )
     return mask.clamp(0, 1)
 
 
@@ -57,9 +61,9 @@ def extract_mask(source: str, *, mask: Tensor | None = None, picture: Tensor | N
     """Training mask of a source named in MASK_SOURCES.
 
     mask: a ComfyUI MASK, needed by "mask" and "inverted mask".
-    picture: [H,W,C] or [B,H,W,C] in 0..1 with C = 3, or C = 4 for "alpha" and "transparent"; needed by the other sources.
-    Returns [B,H,W] float32 in 0..1, 1 = learn.
-    Raises ValueError where the source is unknown or what it reads is missing, and for a MASK to be inverted that is black everywhere.
+    picture: [H,W,C] or [B,H,W,C] in 0..1 with C = 3, or C = 4 for "alpha" and "transparent"; needed by the other
+    sources. Returns [B,H,W] float32 in 0..1, 1 = learn. Raises ValueError where the source is unknown or what it reads
+    is missing, and for a MASK to be inverted that is black everywhere.
     """
     if source not in MASK_SOURCES:
         raise ValueError(f"unknown mask source {source!r}, expected one of: {_listed(get_args(MaskSource))}")
@@ -68,7 +72,8 @@ def extract_mask(source: str, *, mask: Tensor | None = None, picture: Tensor | N
             raise ValueError(f"mask source {source!r} reads a MASK, but none came")
         weights = as_training_mask(mask)
         if source == "inverted mask" and not weights.any():
-            # Load Image gives 64x64 black pixels for a file without alpha: its inverse would learn the background in silence.
+            # Load Image gives 64x64 black pixels for a file without alpha: its inverse would learn the background in
+            # silence.
             raise ValueError(
                 "the MASK to invert is black everywhere, as Load Image gives it for a picture without transparency; "
                 "expected the MASK of a cut-out picture (for a mask that you painted, choose the MASK as it is)"
@@ -85,7 +90,9 @@ def _channel_of_picture(source: str, picture: Tensor) -> Tensor:
     if picture.ndim == 3:
         picture = picture.unsqueeze(0)  # HWC -> BHWC
     if picture.ndim != 4 or picture.shape[-1] not in (3, 4):
-        raise ValueError(f"mask source {source!r} got a picture of shape {list(picture.shape)}, expected [B,H,W,3] or [B,H,W,4]")
+        raise ValueError(
+            f"mask source {source!r} got a picture of shape {list(picture.shape)}, expected [B,H,W,3] or [B,H,W,4]"
+        )
     if source in ("alpha", "transparent"):
         if picture.shape[-1] != 4:
             raise ValueError(f"mask source {source!r} reads the alpha channel, but the picture has none; expected RGBA")

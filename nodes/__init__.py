@@ -7,15 +7,17 @@ from comfy_api.latest import ComfyExtension, io
 from .add_reference_node import AddReference
 from .collage_node import ReferenceCollage
 from .compare_contexts_node import CompareContexts
-from .context_files import LoadContext, SaveContext, register_folder
+from .folders.contexts import register_folder
+from .load_context_node import LoadContext
 from .load_folder_node import LoadReferenceFolder
 from .mask_source_node import MaskSourceNode
-from .options_node import TrainingOptionsNode
+from .options.options_node import TrainingOptionsNode
 from .patch_model_node import PatchModel
 from .plot_training_node import PlotTraining
 from .preview_mask_node import PreviewTrainingMask
+from .save_context_node import SaveContext
 from .shape_mask_node import ShapeTrainingMask
-from .train_nodes import MaskTrainContextTokens, TrainContextTokens
+from .train_node import MaskTrainContextTokens, TrainContextTokens
 
 
 class AnimaFastTrainExtension(ComfyExtension):

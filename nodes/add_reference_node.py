@@ -5,8 +5,8 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..training.reference import references_from_batch, unmasked_references
-from ..training.reference_list import ReferenceList
+from ..training.references.reference import references_from_batch, unmasked_references
+from ..training.references.reference_list import ReferenceList
 from .socket_types import CATEGORY, References
 
 
@@ -20,24 +20,37 @@ class AddReference(io.ComfyNode):
             display_name="AnimaFastTrain - Add Reference",
             category=CATEGORY,
             description="Adds a picture to the references of a training node. Chain several; their sizes may differ.",
-            search_aliases=["reference image", "training image", "dataset", "multiple references", "caption", "more pictures"],
+            search_aliases=[
+                "reference image",
+                "training image",
+                "dataset",
+                "multiple references",
+                "caption",
+                "more pictures",
+            ],
             inputs=[
-                io.Image.Input("image", tooltip="The picture. A batch of pictures is several references with this caption and weight."),
+                io.Image.Input(
+                    "image",
+                    tooltip="The picture. A batch of pictures is several references with this caption and weight.",
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="What to learn of it: white is learned. One mask for all pictures of a batch or one for each. "
-                    "Without a mask all of it is learned. Load Image's MASK of a cut-out character has to go through Mask Source.",
+                    tooltip="What to learn of it: white is learned. One mask for all pictures of a batch or one for "
+                    "each. Without a mask all of it is learned. Load Image's MASK of a cut-out character has to go "
+                    "through Mask Source.",
                 ),
                 References.Input(
-                    "references", optional=True, tooltip="From another Add Reference or Load Reference Folder; this one comes after those."
+                    "references",
+                    optional=True,
+                    tooltip="From another Add Reference or Load Reference Folder; this one comes after those.",
                 ),
                 io.String.Input(
                     "caption",
                     multiline=True,
                     default="",
-                    tooltip="What this picture shows besides the subject. It takes the place of training_prompt, or of [filewords] in it. "
-                    "Empty takes training_prompt. Several lines are drawn at random.",
+                    tooltip="What this picture shows besides the subject. It takes the place of training_prompt, or "
+                    "of [filewords] in it. Empty takes training_prompt. Several lines are drawn at random.",
                 ),
                 io.Float.Input(
                     "weight",
@@ -48,17 +61,26 @@ class AddReference(io.ComfyNode):
                     tooltip="How often training draws this picture beside the others: 2 is twice as often.",
                 ),
                 io.Int.Input(
-                    "repeats", default=1, min=1, max=10_000, advanced=True, tooltip="Multiplies weight, as the repeats of a data set folder do."
+                    "repeats",
+                    default=1,
+                    min=1,
+                    max=10_000,
+                    advanced=True,
+                    tooltip="Multiplies weight, as the repeats of a data set folder do.",
                 ),
                 io.Mask.Input(
                     "attention_map",
                     optional=True,
-                    tooltip="What matters most of what is learned, such as the face: white counts attention_weight times (Training Options; 4), "
-                    "black once.",
+                    tooltip="What matters most of what is learned, such as the face: white counts attention_weight "
+                    "times (Training Options; 4), black once.",
                 ),
             ],
             outputs=[
-                References.Output("references", tooltip="All references so far, for a training node, a collage, a preview or the next Add Reference.")
+                References.Output(
+                    "references",
+                    tooltip="All references so far, for a training node, a collage, a preview or the next Add "
+                    "Reference.",
+                )
             ],
         )
 
@@ -74,5 +96,9 @@ class AddReference(io.ComfyNode):
         attention_map: Tensor | None = None,
     ) -> io.NodeOutput:
         references = references or ReferenceList()
-        added = unmasked_references(image, attention_map) if mask is None else references_from_batch(image, mask, attention=attention_map)
+        added = (
+            unmasked_references(image, attention_map)
+            if mask is None
+            else references_from_batch(image, mask, attention=attention_map)
+        )
         return io.NodeOutput(references.adding(added, caption, weight, repeats))

@@ -9,12 +9,12 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 
 from ..masking.preview import preview_tensor
-from ..training.context import ReferenceContext
-from ..training.context_comparison import parse_prompts, parse_scales, plan_cells
-from ..training.picture_grid import GridRow, labelled_grid
-from .compare_contexts import SamplerSettings, draw_cells, patched_models
-from .patch_model import LARGEST_SCALE
-from .requirements import check_clip, check_model, check_vae
+from ..training.reports.context_comparison import parse_prompts, parse_scales, plan_cells
+from ..training.reports.image_grid import GridRow, labelled_grid
+from ..training.trainables.context_file import ReferenceContext
+from .anima.drawing import SamplerSettings, draw_cells, patched_models
+from .anima.patch import LARGEST_SCALE
+from .anima.requirements import check_clip, check_model, check_vae
 from .socket_types import CATEGORY, Context
 
 MOST_CONTEXTS = 12
@@ -29,7 +29,8 @@ class CompareContexts(io.ComfyNode):
             node_id="AnimaFastTrainCompareContexts",
             display_name="AnimaFastTrain - Compare Contexts",
             category=CATEGORY,
-            description="Draws the same prompts with several contexts and scales into one labelled picture, all from the same seed.",
+            description="Draws the same prompts with several contexts and scales into one labelled picture, all from "
+            "the same seed.",
             search_aliases=["xy plot", "x/y grid", "comparison grid", "contact sheet", "test context", "context scale"],
             is_output_node=True,
             inputs=[
@@ -70,13 +71,34 @@ class CompareContexts(io.ComfyNode):
                     default=1,
                     min=0,
                     max=2**64 - 1,
-                    control_after_generate=io.ControlAfterGenerate.fixed,  # a seed that changes by itself draws all anew
+                    # a seed that changes by itself draws all anew
+                    control_after_generate=io.ControlAfterGenerate.fixed,
                     tooltip="The noise that every picture begins with.",
                 ),
-                io.Int.Input("steps", default=30, min=1, max=1000, tooltip="Sampling steps of each picture. Fewer show the differences sooner."),
-                io.Float.Input("cfg", default=4.0, min=0.0, max=100.0, step=0.1, tooltip="How closely the pictures follow the prompt."),
-                io.Combo.Input("sampler_name", options=comfy.samplers.KSampler.SAMPLERS, default="er_sde", tooltip="As in KSampler."),
-                io.Combo.Input("scheduler", options=comfy.samplers.KSampler.SCHEDULERS, default="simple", tooltip="As in KSampler."),
+                io.Int.Input(
+                    "steps",
+                    default=30,
+                    min=1,
+                    max=1000,
+                    tooltip="Sampling steps of each picture. Fewer show the differences sooner.",
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=4.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="How closely the pictures follow the prompt.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=comfy.samplers.KSampler.SAMPLERS,
+                    default="er_sde",
+                    tooltip="As in KSampler.",
+                ),
+                io.Combo.Input(
+                    "scheduler", options=comfy.samplers.KSampler.SCHEDULERS, default="simple", tooltip="As in KSampler."
+                ),
             ],
             outputs=[io.Image.Output("image", tooltip="The labelled grid, for Save Image.")],
         )
@@ -99,15 +121,21 @@ class CompareContexts(io.ComfyNode):
         connected = {name: context for name, context in contexts.items() if context is not None}
         rows = plan_cells(lines, numbers_of(connected), factors)
         different = list(dict.fromkeys(cell for row in rows for cell in row))
-        pictures = draw_cells(patched_models(model, connected, different), clip, vae, different, SamplerSettings(**sampler))
+        pictures = draw_cells(
+            patched_models(model, connected, different), clip, vae, different, SamplerSettings(**sampler)
+        )
         columns = [f"{name}\nscale {scale:g}" for name in connected for scale in factors]
-        grid = labelled_grid([GridRow(prompt, [pictures[cell] for cell in row]) for prompt, row in zip(lines, rows, strict=True)], columns)
+        grid = labelled_grid(
+            [GridRow(prompt, [pictures[cell] for cell in row]) for prompt, row in zip(lines, rows, strict=True)],
+            columns,
+        )
         image = preview_tensor([grid])
         return io.NodeOutput(image, ui=ui.PreviewImage(image, cls=cls))
 
 
 def numbers_of(contexts: dict[str, ReferenceContext]) -> list[int]:
-    """A number for each; a context that is connected twice has the same number twice. Raises ValueError where there is none."""
+    """A number for each; a context that is connected twice has the same number twice. Raises ValueError where there is
+    none."""
     if not contexts:
         raise ValueError("no context came, expected at least one at contexts")
     given = list(contexts.values())

@@ -6,9 +6,15 @@ from typing import get_args
 
 from comfy_api.latest import io, ui
 
-from ..training.reference_folder import CAPTION_SOURCES, CaptionSource, FolderOptions, ReferenceFolder, open_reference_folder
-from ..training.reference_list import ReferenceList
-from .reference_folders import allowed_folders, existing_folder, fingerprint, resolve_folder
+from ..training.references.reference_folder import (
+    CAPTION_SOURCES,
+    CaptionSource,
+    FolderOptions,
+    ReferenceFolder,
+    open_reference_folder,
+)
+from ..training.references.reference_list import ReferenceList
+from .folders.references import allowed_folders, existing_folder, fingerprint, resolve_folder
 from .socket_types import CATEGORY, References
 
 # What of a mask file, or of the picture itself, is read.
@@ -31,22 +37,33 @@ class LoadReferenceFolder(io.ComfyNode):
             node_id="AnimaFastTrainLoadReferenceFolder",
             display_name="AnimaFastTrain - Load Reference Folder",
             category=CATEGORY,
-            description="Loads all pictures of a folder as references, with masks of the same file name and captions from .txt files.",
-            search_aliases=["dataset", "load images from folder", "training folder", "captions", "batch load", "directory"],
+            description="Loads all pictures of a folder as references, with masks of the same file name and captions "
+            "from .txt files.",
+            search_aliases=[
+                "dataset",
+                "load images from folder",
+                "training folder",
+                "captions",
+                "batch load",
+                "directory",
+            ],
             inputs=[
                 io.String.Input(
                     "folder",
                     default="references",
-                    tooltip="A folder in ComfyUI's input folder, or in one that extra_model_paths.yaml allows under anima_references. "
-                    "Folders in it are not read.",
+                    tooltip="A folder in ComfyUI's input folder, or in one that extra_model_paths.yaml allows under "
+                    "anima_references. Folders in it are not read.",
                 ),
                 io.Combo.Input(
                     "masks_from",
                     options=list(MASK_CHOICES),
-                    tooltip="Where masks come from. A mask has the file name of its picture, with any ending, and its aspect.",
+                    tooltip="Where masks come from. A mask has the file name of its picture, with any ending, and its "
+                    "aspect.",
                 ),
                 io.String.Input(
-                    "mask_folder", default="references/masks", tooltip="The folder with the masks, where masks_from reads one; found as folder is."
+                    "mask_folder",
+                    default="references/masks",
+                    tooltip="The folder with the masks, where masks_from reads one; found as folder is.",
                 ),
                 io.Combo.Input(
                     "captions",
@@ -73,14 +90,23 @@ class LoadReferenceFolder(io.ComfyNode):
                     "word_pattern",
                     default="",
                     advanced=True,
-                    tooltip="Regular expression for the words of a file name; empty takes the name without its leading numbers and dashes.",
+                    tooltip="Regular expression for the words of a file name; empty takes the name without its "
+                    "leading numbers and dashes.",
                 ),
-                io.String.Input("join", default=" ", advanced=True, tooltip="What joins the words that word_pattern finds."),
-                References.Input("references", optional=True, tooltip="References that come before those of the folder."),
+                io.String.Input(
+                    "join", default=" ", advanced=True, tooltip="What joins the words that word_pattern finds."
+                ),
+                References.Input(
+                    "references", optional=True, tooltip="References that come before those of the folder."
+                ),
             ],
             outputs=[
-                References.Output("references", tooltip="All references so far. Pictures stay on disk until training encodes them."),
-                io.String.Output("info", tooltip="What was loaded, notes on files, and each broken file with its reason."),
+                References.Output(
+                    "references", tooltip="All references so far. Pictures stay on disk until training encodes them."
+                ),
+                io.String.Output(
+                    "info", tooltip="What was loaded, notes on files, and each broken file with its reason."
+                ),
             ],
         )
 
@@ -117,11 +143,14 @@ class LoadReferenceFolder(io.ComfyNode):
         )
         opened = open_reference_folder(root, options)
         info = describe_folder(folder, opened)
-        return io.NodeOutput((references or ReferenceList()) + ReferenceList(opened.entries), info, ui=ui.PreviewText(info))
+        return io.NodeOutput(
+            (references or ReferenceList()) + ReferenceList(opened.entries), info, ui=ui.PreviewText(info)
+        )
 
 
 def describe_folder(folder: str, opened: ReferenceFolder) -> str:
-    """How many references came, then each broken file with its reason, then notes on the others, then each with its caption."""
+    """How many references came, then each broken file with its reason, then notes on the others, then each with its
+    caption."""
     lines = [f"{len(opened)} references from {folder!r}, {len(opened.broken)} broken files"]
     lines += [f"broken: {file.name}: {file.reason}" for file in opened.broken]
     lines += [f"note: {file.name}: {file.note}" for file in opened.notes]

@@ -28,19 +28,40 @@ class MaskSourceNode(io.ComfyNode):
             node_id="AnimaFastTrainMaskSource",
             display_name="AnimaFastTrain - Mask Source",
             category=CATEGORY,
-            description="Makes a training mask from a MASK, a painted mask picture or an alpha channel, and says what is learned.",
-            search_aliases=["alpha to mask", "image to mask", "invert mask", "transparent png", "sd-scripts mask", "alpha mask"],
+            description="Makes a training mask from a MASK, a painted mask picture or an alpha channel, and says what "
+            "is learned.",
+            search_aliases=[
+                "alpha to mask",
+                "image to mask",
+                "invert mask",
+                "transparent png",
+                "sd-scripts mask",
+                "alpha mask",
+            ],
             inputs=[
                 io.Combo.Input(
                     "source",
                     options=list(CHOICES),
-                    tooltip="What to read, and which part of it is learned. Load Image's MASK is white where a picture is transparent: "
-                    "for a cut-out character take 'MASK inverted'. Alpha needs an image with four channels, as from Join Image with Alpha.",
+                    tooltip="What to read, and which part of it is learned. Load Image's MASK is white where a "
+                    "picture is transparent: for a cut-out character take 'MASK inverted'. Alpha needs an image with "
+                    "four channels, as from Join Image with Alpha.",
                 ),
-                io.Mask.Input("mask", optional=True, tooltip="Read by the first two choices: painted in the mask editor, or from a segmenter."),
-                io.Image.Input("image", optional=True, tooltip="Read by the other choices: a black and white mask picture, or one with alpha."),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Read by the first two choices: painted in the mask editor, or from a segmenter.",
+                ),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="Read by the other choices: a black and white mask picture, or one with alpha.",
+                ),
             ],
-            outputs=[io.Mask.Output("mask", tooltip="White (1) is learned, for training_mask, Add Reference or Shape Training Mask.")],
+            outputs=[
+                io.Mask.Output(
+                    "mask", tooltip="White (1) is learned, for training_mask, Add Reference or Shape Training Mask."
+                )
+            ],
         )
 
     @classmethod

@@ -5,8 +5,8 @@ from __future__ import annotations
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
-from ..training.context import ReferenceContext
-from .patch_model import LARGEST_SCALE, ApplyTo, patch_model
+from ..training.trainables.context_file import ReferenceContext
+from .anima.patch import LARGEST_SCALE, ApplyTo, patch_model
 from .socket_types import CATEGORY, Context
 
 
@@ -20,9 +20,17 @@ class PatchModel(io.ComfyNode):
             display_name="AnimaFastTrain - Patch Model",
             category=CATEGORY,
             description="Lets Anima read a trained context beside the prompt. Chain several to combine contexts.",
-            search_aliases=["apply context", "use reference context", "apply embedding", "anima patch", "context scale"],
+            search_aliases=[
+                "apply context",
+                "use reference context",
+                "apply embedding",
+                "anima patch",
+                "context scale",
+            ],
             inputs=[
-                io.Model.Input("model", tooltip="The Anima model to sample with. LoRA loaders may come before or after this node."),
+                io.Model.Input(
+                    "model", tooltip="The Anima model to sample with. LoRA loaders may come before or after this node."
+                ),
                 Context.Input("context", tooltip="A context from a training node or from Load Context."),
                 io.Float.Input(
                     "reference_context_scale",
@@ -30,7 +38,8 @@ class PatchModel(io.ComfyNode):
                     min=0.0,
                     max=LARGEST_SCALE,
                     step=0.01,
-                    tooltip="How strongly the context acts: 1 is what was trained, 0 is the model without it, bit by bit.",
+                    tooltip="How strongly the context acts: 1 is what was trained, 0 is the model without it, bit by "
+                    "bit.",
                 ),
                 io.Float.Input(
                     "start_percent",
@@ -39,7 +48,8 @@ class PatchModel(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     advanced=True,
-                    tooltip="From which part of sampling on the context acts. A later start leaves the composition to the prompt.",
+                    tooltip="From which part of sampling on the context acts. A later start leaves the composition to "
+                    "the prompt.",
                 ),
                 io.Float.Input(
                     "end_percent",
@@ -48,18 +58,22 @@ class PatchModel(io.ComfyNode):
                     max=1.0,
                     step=0.001,
                     advanced=True,
-                    tooltip="Until which part of sampling the context acts. An earlier end leaves fine detail to the prompt.",
+                    tooltip="Until which part of sampling the context acts. An earlier end leaves fine detail to the "
+                    "prompt.",
                 ),
                 io.Combo.Input(
                     "apply_to",
                     options=["positive", "negative", "both"],
                     default="positive",
                     advanced=True,
-                    tooltip="Which prompt reads the context. 'negative' pushes the picture away from what was learned. "
-                    "'both' gives each prompt its own tokens where the context was trained with negative_tokens.",
+                    tooltip="Which prompt reads the context. 'negative' pushes the picture away from what was "
+                    "learned. 'both' gives each prompt its own tokens where the context was trained with "
+                    "negative_tokens.",
                 ),
             ],
-            outputs=[io.Model.Output("model", tooltip="The model with the context, for a sampler or the next Patch Model.")],
+            outputs=[
+                io.Model.Output("model", tooltip="The model with the context, for a sampler or the next Patch Model.")
+            ],
         )
 
     @classmethod

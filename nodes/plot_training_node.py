@@ -11,11 +11,11 @@ from comfy_api.latest import io, ui
 from PIL import Image
 from torch import Tensor
 
-from ..training.context import write_atomically
-from ..training.history_file import history_csv
-from ..training.loss_map import history_of
-from ..training.loss_plot import loss_plot
-from .output_names import new_numbered_file
+from ..training.atomic_file import write_atomically
+from ..training.reports.history_file import history_csv
+from ..training.reports.loss_map import history_of
+from ..training.reports.loss_plot import loss_plot
+from .folders.output_names import new_numbered_file
 from .socket_types import CATEGORY, LossMap
 
 
@@ -28,22 +28,26 @@ class PlotTraining(io.ComfyNode):
             node_id="AnimaFastTrainPlotTraining",
             display_name="AnimaFastTrain - Plot Training",
             category=CATEGORY,
-            description="Draws the loss of every step, smoothed, with the error inside and outside the mask and the learning rate.",
+            description="Draws the loss of every step, smoothed, with the error inside and outside the mask and the "
+            "learning rate.",
             search_aliases=["loss graph", "training chart", "plot loss", "learning curve", "loss csv", "training log"],
             is_output_node=True,
             inputs=[
-                LossMap.Input("loss_map", tooltip="From a training node of this pack. That of ComfyUI's Train LoRA has only the loss."),
+                LossMap.Input(
+                    "loss_map",
+                    tooltip="From a training node of this pack. That of ComfyUI's Train LoRA has only the loss.",
+                ),
                 io.String.Input(
                     "filename_prefix",
                     default="anima_training",
-                    tooltip="The name of the CSV file in ComfyUI's output folder; a number is added, so nothing is overwritten. "
-                    "A slash makes a subfolder.",
+                    tooltip="The name of the CSV file in ComfyUI's output folder; a number is added, so nothing is "
+                    "overwritten. A slash makes a subfolder.",
                 ),
                 io.Boolean.Input(
                     "save_csv",
                     default=True,
-                    tooltip="Also save the numbers as a CSV file with a row for each step, which any spreadsheet opens. "
-                    "The plot itself is kept by connecting image to Save Image.",
+                    tooltip="Also save the numbers as a CSV file with a row for each step, which any spreadsheet "
+                    "opens. The plot itself is kept by connecting image to Save Image.",
                 ),
             ],
             outputs=[

@@ -8,11 +8,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..masking.preview import preview_reference, preview_tensor
-from ..training.reference import prepare_reference
-from ..training.reference_list import ReferenceList
+from ..training.references.prepare import prepare_reference
+from ..training.references.reference_list import ReferenceList
+from .options.training_options import TrainingOptions
+from .reference_sockets import joined, masked_references
 from .socket_types import CATEGORY, Options, References
-from .train_nodes import DEFAULT_SIZE, joined, masked_references
-from .training_options import TrainingOptions
+from .train_node import DEFAULT_SIZE
 
 LATENT_PIXELS = 8
 
@@ -26,14 +27,19 @@ class PreviewTrainingMask(io.ComfyNode):
             node_id="AnimaFastTrainPreviewMask",
             display_name="AnimaFastTrain - Preview Training Mask",
             category=CATEGORY,
-            description="Shows which part of the picture training will learn, at the resolution in which it learns, with the coverage below.",
+            description="Shows which part of the picture training will learn, at the resolution in which it learns, "
+            "with the coverage below.",
             search_aliases=["mask preview", "latent mask", "check mask", "coverage", "mask overlay"],
             is_output_node=True,
             inputs=[
                 io.Image.Input(
-                    "reference_image", optional=True, tooltip="The picture or pictures that go into MaskTrain Context Tokens."
+                    "reference_image",
+                    optional=True,
+                    tooltip="The picture or pictures that go into MaskTrain Context Tokens.",
                 ),
-                io.Mask.Input("training_mask", optional=True, tooltip="The mask or masks that go with them: white is learned."),
+                io.Mask.Input(
+                    "training_mask", optional=True, tooltip="The mask or masks that go with them: white is learned."
+                ),
                 io.Int.Input(
                     "training_image_size",
                     default=DEFAULT_SIZE,
@@ -42,11 +48,21 @@ class PreviewTrainingMask(io.ComfyNode):
                     step=16,
                     tooltip="The same number as in the training node: the latent mask has an eighth of it.",
                 ),
-                Options.Input("options", optional=True, tooltip="The same options as in the training node; cropping and inverting act here too."),
-                References.Input("references", optional=True, tooltip="The same references as in the training node, shown below reference_image."),
+                Options.Input(
+                    "options",
+                    optional=True,
+                    tooltip="The same options as in the training node; cropping and inverting act here too.",
+                ),
+                References.Input(
+                    "references",
+                    optional=True,
+                    tooltip="The same references as in the training node, shown below reference_image.",
+                ),
             ],
             outputs=[
-                io.Image.Output("image", tooltip="Picture, mask as drawn, and latent mask side by side, a row for each reference."),
+                io.Image.Output(
+                    "image", tooltip="Picture, mask as drawn, and latent mask side by side, a row for each reference."
+                ),
                 io.Mask.Output("latent_mask", tooltip="The mask as the loss weighs it, one pixel a latent cell."),
             ],
         )
@@ -65,7 +81,9 @@ class PreviewTrainingMask(io.ComfyNode):
         for reference in joined(masked_references(reference_image, training_mask, options), references):
             prepared = prepare_reference(reference, options.framing_at(training_image_size))
             height, width = prepared.image.shape[:2]
-            latent_mask = prepared.latent_mask((height // LATENT_PIXELS, width // LATENT_PIXELS), options.mask_reduction)
+            latent_mask = prepared.latent_mask(
+                (height // LATENT_PIXELS, width // LATENT_PIXELS), options.mask_reduction
+            )
             assert prepared.mask is not None
             sheets.append(preview_reference(prepared.image, prepared.mask, latent_mask, prepared.name))
             latent_masks.append(latent_mask)

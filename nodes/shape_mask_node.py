@@ -20,8 +20,18 @@ class ShapeTrainingMask(io.ComfyNode):
             node_id="AnimaFastTrainShapeMask",
             display_name="AnimaFastTrain - Shape Training Mask",
             category=CATEGORY,
-            description="Inverts, cleans, grows and feathers a mask at full resolution. The steps run from top to bottom.",
-            search_aliases=["grow mask", "shrink mask", "feather mask", "fill holes", "erode", "dilate", "blur mask", "threshold mask"],
+            description="Inverts, cleans, grows and feathers a mask at full resolution. The steps run from top to "
+            "bottom.",
+            search_aliases=[
+                "grow mask",
+                "shrink mask",
+                "feather mask",
+                "fill holes",
+                "erode",
+                "dilate",
+                "blur mask",
+                "threshold mask",
+            ],
             inputs=[
                 io.Mask.Input("mask", tooltip="The mask or masks to shape: white is learned."),
                 io.Boolean.Input("invert", default=DEFAULTS.invert, tooltip="Learn what the mask leaves out."),
@@ -31,7 +41,8 @@ class ShapeTrainingMask(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="Weights from here up become 1, the others 0: takes the gray out of a segmenter's mask. 0 leaves them as they are.",
+                    tooltip="Weights from here up become 1, the others 0: takes the gray out of a segmenter's mask. 0 "
+                    "leaves them as they are.",
                 ),
                 io.Int.Input(
                     "smallest_speck",
@@ -39,7 +50,8 @@ class ShapeTrainingMask(io.ComfyNode):
                     min=0,
                     max=1_000_000,
                     advanced=True,
-                    tooltip="Parts of fewer pixels are dropped. Set a threshold too where the black of the mask is not quite black.",
+                    tooltip="Parts of fewer pixels are dropped. Set a threshold too where the black of the mask is "
+                    "not quite black.",
                 ),
                 io.Boolean.Input("fill_holes", default=DEFAULTS.fill_holes, tooltip="Fill what the mask encloses."),
                 io.Int.Input(
@@ -72,7 +84,15 @@ class ShapeTrainingMask(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, mask: Tensor, invert: bool, threshold: float, smallest_speck: int, fill_holes: bool, grow: int, feather: float, floor: float
+        cls,
+        mask: Tensor,
+        invert: bool,
+        threshold: float,
+        smallest_speck: int,
+        fill_holes: bool,
+        grow: int,
+        feather: float,
+        floor: float,
     ) -> io.NodeOutput:
         shape = MaskShape(invert, threshold or None, smallest_speck, fill_holes, grow, feather, floor)
         return io.NodeOutput(shape_mask(mask, shape))

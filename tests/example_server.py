@@ -24,7 +24,9 @@ CONTEXTS = "anima_contexts"
 SAVED_CONTEXT = f"{CONTEXTS}/my_character_00001_.safetensors"  # what the first run of save_context writes
 
 
-def example_server(installation: Installation, checkpoints: Path, folder: Path, frontend: Path | None = None) -> ComfyServer:
+def example_server(
+    installation: Installation, checkpoints: Path, folder: Path, frontend: Path | None = None
+) -> ComfyServer:
     """The random-weight `checkpoints` stand under the official names; example.png is ComfyUI's own."""
     models = folder / "models"
     (models / CONTEXTS).mkdir(parents=True)

@@ -111,9 +111,16 @@ class SavedWorkflow:
 
     def prompt(self) -> dict[str, dict]:
         """What the frontend posts to /prompt for this workflow."""
-        return {str(id): {"class_type": node["type"], "inputs": self._prompt_inputs(node)} for id, node in self.executed_nodes.items()}
+        return {
+            str(id): {"class_type": node["type"], "inputs": self._prompt_inputs(node)}
+            for id, node in self.executed_nodes.items()
+        }
 
     def _prompt_inputs(self, node: dict) -> dict[str, Any]:
         widgets = {name: value for name, value in self.widgets(node).items() if name not in (AFTER_GENERATE, UPLOAD)}
-        links = {socket["name"]: self.links[socket["link"]] for socket in node.get("inputs", []) if socket.get("link") is not None}
+        links = {
+            socket["name"]: self.links[socket["link"]]
+            for socket in node.get("inputs", [])
+            if socket.get("link") is not None
+        }
         return {**widgets, **{name: [str(link.origin), link.output] for name, link in links.items()}}

@@ -53,8 +53,15 @@ def test_both_ends_of_every_link_agree(workflow: SavedWorkflow) -> None:
 
 
 def test_every_socket_leads_to_a_link(workflow: SavedWorkflow) -> None:
-    named = {socket["link"] for node in workflow.nodes.values() for socket in node.get("inputs", []) if socket.get("link") is not None}
-    named |= {link for node in workflow.nodes.values() for output in node.get("outputs", []) for link in output["links"] or []}
+    named = {
+        socket["link"]
+        for node in workflow.nodes.values()
+        for socket in node.get("inputs", [])
+        if socket.get("link") is not None
+    }
+    named |= {
+        link for node in workflow.nodes.values() for output in node.get("outputs", []) for link in output["links"] or []
+    }
     assert named == workflow.links.keys()
 
 
@@ -67,7 +74,10 @@ def test_sockets_are_those_of_the_node_type(workflow: SavedWorkflow) -> None:
         widgets = {each.name: each for each in inputs_of(definition) if each.is_widget}
         for socket in node.get("inputs", []):
             if "widget" in socket:
-                assert socket["name"] == socket["widget"]["name"] and socket["type"] == widgets[socket["name"]].kind, (node["type"], socket)
+                assert socket["name"] == socket["widget"]["name"] and socket["type"] == widgets[socket["name"]].kind, (
+                    node["type"],
+                    socket,
+                )
                 continue
             growing = sockets.get(socket["name"].split(".")[0])
             assert growing is not None, (node["type"], socket["name"])
@@ -82,7 +92,9 @@ def growing_types(options: dict) -> list[str]:
 
 def test_every_required_socket_is_connected(workflow: SavedWorkflow) -> None:
     for node in workflow.executed_nodes.values():
-        connected = {socket["name"].split(".")[0] for socket in node.get("inputs", []) if socket.get("link") is not None}
+        connected = {
+            socket["name"].split(".")[0] for socket in node.get("inputs", []) if socket.get("link") is not None
+        }
         required = {each.name for each in inputs_of(workflow.definition(node)) if each.required and not each.is_widget}
         assert required <= connected, node["type"]
 
@@ -116,7 +128,9 @@ def test_official_files_come_with_their_links(workflow: SavedWorkflow) -> None:
 
 def test_a_fresh_comfyui_has_every_picture(workflow: SavedWorkflow) -> None:
     # ComfyUI has no place for the pictures of an example: a name that is not in the input folder opens as an error.
-    named = {workflow.widgets(node)["image"] for node in workflow.executed_nodes.values() if node["type"] == "LoadImage"}
+    named = {
+        workflow.widgets(node)["image"] for node in workflow.executed_nodes.values() if node["type"] == "LoadImage"
+    }
     assert named <= {"example.png"}
 
 
@@ -129,7 +143,9 @@ def test_nodes_do_not_overlap(workflow: SavedWorkflow) -> None:
     boxes = [(node["id"], *node["pos"], *node["size"]) for node in workflow.nodes.values()]
     for one, x, y, width, height in boxes:
         for other, left, top, other_width, other_height in boxes:
-            apart = x + width <= left or left + other_width <= x or y + height <= top - 30 or top + other_height <= y - 30
+            apart = (
+                x + width <= left or left + other_width <= x or y + height <= top - 30 or top + other_height <= y - 30
+            )
             assert one == other or apart, f"nodes {one} and {other}"
 
 

@@ -50,9 +50,12 @@ def run_python(code: str, folder: Path) -> str:
 
 
 def test_the_package_imports_without_comfyui_from_any_folder(tmp_path: Path) -> None:
-    code = "import anima_fast_train, sys; assert callable(anima_fast_train.comfy_entrypoint); print('torch' in sys.modules)"
+    code = "import anima_fast_train as pack, sys; assert callable(pack.comfy_entrypoint); print('torch' in sys.modules)"
     assert run_python(code, tmp_path).strip() == "False", "ComfyUI reads the package at start-up, so it must be light"
-    code = "import anima_fast_train.training, anima_fast_train.masking, sys; print([m for m in sys.modules if m.startswith('comfy')])"
+    code = (
+        "import anima_fast_train.training, anima_fast_train.masking, sys; "
+        "print([m for m in sys.modules if m.startswith('comfy')])"
+    )
     assert run_python(code, tmp_path).strip() == "[]"
 
 
@@ -75,8 +78,14 @@ def test_training_itself_does_not_need_the_command_line() -> None:
 def test_matplotlib_is_not_read_before_something_is_plotted() -> None:
     for layer in LAYERS:
         for path in sources(layer):
-            at_once = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
-            names = {alias.name for node in at_once for alias in node.names} | {getattr(node, "module", None) or "" for node in at_once}
+            at_once = [
+                node
+                for node in ast.parse(path.read_text(encoding="utf-8")).body
+                if isinstance(node, ast.Import | ast.ImportFrom)
+            ]
+            names = {alias.name for node in at_once for alias in node.names} | {
+                getattr(node, "module", None) or "" for node in at_once
+            }
             assert not any(name.split(".")[0] == "matplotlib" for name in names), path
 
 
@@ -104,7 +113,7 @@ def test_comfyui_manager_installs_what_comfyui_does_not_bring(project: dict[str,
 
 
 def test_names_and_versions_agree(project: dict[str, Any]) -> None:
-    from anima_fast_train.training.context import PACK_VERSION
+    from anima_fast_train.training.trainables.context_file import PACK_VERSION
 
     assert project["project"]["name"] == "anima-fast-train"
     assert project["project"]["version"] == PACK_VERSION

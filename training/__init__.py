@@ -1,18 +1,20 @@
 """Training of context tokens, in plain torch: references, schedules, the masked loss, the trainer, the context file."""
 
+from ..masking.framing import Framing
 from .backbone import Backbone
-from .caption import CaptionOptions
-from .context import ContextInfo, ReferenceContext
-from .encode import EncodedReference, encode_references
 from .evaluation import Evaluation, EvaluationGrid
 from .loss import masked_diffusion_loss, prior_preservation_loss
-from .reference import Framing, Reference, make_reference, read_reference, references_from_batch
-from .reference_list import ReferenceList
+from .references.caption import CaptionOptions
+from .references.encode import EncodedReference, encode_references
+from .references.reference import Reference, make_reference, references_from_batch
+from .references.reference_file import read_reference
+from .references.reference_list import ReferenceList
+from .references.variants import Augmentation
+from .reports.summary import describe
 from .result import StepReport, TrainingDiverged, TrainingResult
 from .settings import TrainingSettings
-from .summary import describe
+from .trainables.context_file import ContextInfo, ReferenceContext
 from .trainer import train_context_tokens
-from .variants import Augmentation
 
 __all__ = [
     "Augmentation",

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from .backbone import Backbone
-from .encode import EncodedReference
+from .batches.noise_pool import NoisePool, make_pools, pool_sizes
+from .diffusion.levels import SigmaSettings
 from .loss import latent_mask_like, weighted_mean
-from .noise_pool import NoisePool, make_pools, pool_sizes
-from .sigma import SigmaSettings
-from .token_parameters import TrainedTokens
+from .references.encode import EncodedReference
+from .trainables.context_tokens import TrainedTokens
 
 GRID_SEED = 20_221_217
 
@@ -58,7 +58,8 @@ class EvaluationGrid:
             errors = torch.cat([self._errors(reference, pool, rows, tokens) for rows in self._rows(len(pool))])
             share = reference.weight / total
             inside, outside, moved = (
-                value + share * float(error) for value, error in zip((inside, outside, moved), errors.mean(0), strict=True)
+                value + share * float(error)
+                for value, error in zip((inside, outside, moved), errors.mean(0), strict=True)
             )
         before = outside if tokens is None else self.before.outside
         return Evaluation(inside, outside, moved / before if before > 0 else 0.0)
@@ -66,7 +67,9 @@ class EvaluationGrid:
     def _rows(self, count: int) -> Sequence[Tensor]:
         return torch.arange(count).split(self.batch_size)
 
-    def _errors(self, reference: EncodedReference, pool: NoisePool, rows: Tensor, tokens: TrainedTokens | None) -> Tensor:
+    def _errors(
+        self, reference: EncodedReference, pool: NoisePool, rows: Tensor, tokens: TrainedTokens | None
+    ) -> Tensor:
         """[rows,3]: the error inside, the error outside, the change outside."""
         device = reference.latent.device
         assert pool.base is not None
@@ -75,7 +78,9 @@ class EvaluationGrid:
         prediction = base
         if tokens is not None:
             x_t = self.backbone.add_noise(x0, noise, sigma)
-            prediction = self.backbone.predict(x_t, sigma, reference.context.expand(len(rows), -1, -1), tokens.at(sigma)).float()
+            prediction = self.backbone.predict(
+                x_t, sigma, reference.context.expand(len(rows), -1, -1), tokens.at(sigma)
+            ).float()
         target = self.backbone.target(x0, noise, sigma)
         mask = latent_mask_like(prediction, reference.latent_mask)
         error = (prediction - target).square().mean(1, keepdim=True)

@@ -1,8 +1,9 @@
 """Turns what an artist writes as a learning rate into one rate for each step.
 
-A rate is a number, or a list in the webui's syntax `0.01:100, 1e-3:1000, 1e-4`: the first rate for steps 1 to 100, the second until
-step 1000, the last until the end. The last part may stand alone or end in `:-1`, which mean the same. A list whose last part names
-an earlier step ends the training there, as it does in the webui. Here an end may also be a share of the run, written with
+A rate is a number, or a list in the webui's syntax `0.01:100, 1e-3:1000, 1e-4`: the first rate for steps 1 to 100, the
+second until step 1000, the last until the end. The last part may stand alone or end in `:-1`, which mean the same. A
+list whose last part names an earlier step ends the training there, as it does in the webui. Here an end may also be a
+share of the run, written with
 a point: `0.01:0.5` lasts for half of it. A shape and a warm-up multiply whatever the list says.
 """
 
@@ -57,7 +58,8 @@ class LearningRate:
             end = phase.end(total_steps)
             if end < len(rates):
                 raise ValueError(
-                    f"learning rate part {number} ends at step {end} of {total_steps}, before the part in front of it at step {len(rates)}"
+                    f"learning rate part {number} ends at step {end} of {total_steps}, before the part in front of it "
+                    f"at step {len(rates)}"
                 )
             rates += [phase.rate] * (end - len(rates))
         return tuple(rate * self._factor(step, len(rates)) for step, rate in enumerate(rates))
@@ -78,7 +80,8 @@ class LearningRate:
 def parse_learning_rate(value: str | float, shape: Shape = "constant", warm_up: float = 0.0) -> LearningRate:
     """The schedule that `value` describes: a number, or a list in the syntax above.
 
-    Raises one ValueError that names the part that is wrong, what it says, and the character (from 1) at which it begins.
+    Raises one ValueError that names the part that is wrong, what it says, and the character (from 1) at which it
+    begins.
     """
     text = value if isinstance(value, str) else str(float(value))
     parts = text.split(",")
@@ -129,7 +132,9 @@ def _parse_end(text: str, number: int, start: int) -> int | float | None:
         return int(word)
     if _SHARE.fullmatch(word):
         if not 0 < float(word) <= 1:
-            raise _wrong(text, number, start, "the share of the run is out of range, expected above 0.0 and at most 1.0")
+            raise _wrong(
+                text, number, start, "the share of the run is out of range, expected above 0.0 and at most 1.0"
+            )
         return float(word)
     if not word:
         raise _wrong(text, number, start, "the step is missing after the colon")
@@ -140,10 +145,14 @@ def _parse_end(text: str, number: int, start: int) -> int | float | None:
 
 def _check_order(before: list[Phase], phase: Phase, part: str, number: int, start: int) -> None:
     """Steps rise among steps and shares among shares; how a step and a share compare depends on the run's length."""
-    same_kind = [earlier.until for earlier in before if type(earlier.until) is type(phase.until) and earlier.until is not None]
+    same_kind = [
+        earlier.until for earlier in before if type(earlier.until) is type(phase.until) and earlier.until is not None
+    ]
     if phase.until is not None and same_kind and phase.until <= same_kind[-1]:
         rate_text, _, end_text = part.partition(":")
-        raise _wrong(end_text, number, start + len(rate_text) + 1, f"it does not come after {same_kind[-1]} in an earlier part")
+        raise _wrong(
+            end_text, number, start + len(rate_text) + 1, f"it does not come after {same_kind[-1]} in an earlier part"
+        )
 
 
 def _wrong(text: str, number: int, start: int, reason: str) -> ValueError:

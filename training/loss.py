@@ -1,7 +1,8 @@
 """Says what counts as an error: the masked loss, and the prior preservation that guards what the mask leaves out.
 
-Follows sd-scripts' masked loss and OneTrainer's masked training with prior preservation. An element whose weight is 0 is
-selected away instead of multiplied by 0, so that nothing it holds, NaN and infinity included, reaches loss or gradient.
+Follows sd-scripts' masked loss and OneTrainer's masked training with prior preservation. An element whose weight is 0
+is selected away instead of multiplied by 0, so that nothing it holds, NaN and infinity included, reaches loss or
+gradient.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def prior_preservation_loss(
 ) -> Tensor:
     """How far the tokens move the model where the mask is black, one number for each row.
 
-        L = mean((1-w)·d) / mean(1-w)     d = mean over channels of (prediction - base_prediction)², w as in the masked loss
+        L = mean((1-w)·d) / mean(1-w)     d = mean over channels of (prediction - base_prediction)², w as in the masked
+        loss
 
     The target outside the mask is the model's own prediction without tokens (OneTrainer's masked prior preservation).
 
@@ -63,7 +65,9 @@ def latent_mask_like(prediction: Tensor, latent_mask: Tensor) -> Tensor:
         raise ValueError("masked context training expects 4D or 5D reference latents")
     rows, size = prediction.shape[0], tuple(prediction.shape[-2:])
     if latent_mask.ndim != 4 or latent_mask.shape[0] not in (1, rows) or tuple(latent_mask.shape[1:]) != (1, *size):
-        raise ValueError(f"latent mask has shape {list(latent_mask.shape)}, expected {[rows, 1, *size]} like the prediction")
+        raise ValueError(
+            f"latent mask has shape {list(latent_mask.shape)}, expected {[rows, 1, *size]} like the prediction"
+        )
     mask = latent_mask.float()
     return mask.unsqueeze(2) if prediction.ndim == 5 else mask
 
@@ -71,7 +75,9 @@ def latent_mask_like(prediction: Tensor, latent_mask: Tensor) -> Tensor:
 def squared_error(prediction: Tensor, target: Tensor, selected: Tensor) -> Tensor:
     """Mean over channels of (prediction - target)², 0 where not `selected`: [B,C,...] with [B,1,...] -> [B,1,...]."""
     if prediction.shape != target.shape:
-        raise ValueError(f"target has shape {list(target.shape)}, expected {list(prediction.shape)} like the prediction")
+        raise ValueError(
+            f"target has shape {list(target.shape)}, expected {list(prediction.shape)} like the prediction"
+        )
     difference = prediction.float() - target.float()
     return difference.where(selected, difference.new_zeros(())).square().mean(dim=1, keepdim=True)
 

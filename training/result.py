@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from .context import ReferenceContext
 from .evaluation import Evaluation
 from .settings import TrainingSettings
+from .trainables.context_file import ReferenceContext
 
 # The final loss is a mean over this many steps, because that of one step depends on its noise.
 FINAL_LOSS_STEPS = 20
@@ -17,7 +17,8 @@ FINAL_LOSS_STEPS = 20
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a callback learns after each step. `loss` is the masked loss, `prior` the unweighted prior preservation loss.
+    """What a callback learns after each step. `loss` is the masked loss, `prior` the unweighted prior preservation
+    loss.
 
     Cancelling is raising: the exception leaves `train_context_tokens` after this step. The two functions cost nothing
     until they are called.

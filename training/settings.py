@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from .diffusion.levels import SigmaSettings
 from .learning_rate import LearningRate, Shape, parse_learning_rate
-from .sigma import SigmaSettings
 
 NOT_NEGATIVE = (
     "init_std",
@@ -66,7 +66,13 @@ class TrainingSettings:
 
     def validate(self) -> TrainingSettings:
         """Itself, or a ValueError whose sentence names the input, what came and what was expected."""
-        for name, least in (("steps", 1), ("num_tokens", 1), ("batch_size", 1), ("gradient_accumulation", 1), ("evaluations", 1)):
+        for name, least in (
+            ("steps", 1),
+            ("num_tokens", 1),
+            ("batch_size", 1),
+            ("gradient_accumulation", 1),
+            ("evaluations", 1),
+        ):
             value = getattr(self, name)
             if value < least:
                 raise ValueError(f"{name} is {value}, expected {least} or more")
@@ -84,7 +90,10 @@ class TrainingSettings:
             raise ValueError(f"seed is {self.seed}, expected 0 to {2**64 - 1}")
         rates = self.schedule().rates(self.steps)
         if not rates:
-            raise ValueError(f"learning_rate is {self.learning_rate!r}, which ends before the first of {self.steps} steps, expected one step or more")
+            raise ValueError(
+                f"learning_rate is {self.learning_rate!r}, which ends before the first of {self.steps} steps, expected "
+                "one step or more"
+            )
         if max(rates) > LARGEST_RATE:
             raise ValueError(f"learning_rate is {self.learning_rate!r}, expected at most {LARGEST_RATE:g}")
         return self
@@ -95,4 +104,6 @@ class TrainingSettings:
 
     def sigma_settings(self, model_shift: float) -> SigmaSettings:
         """How timesteps are drawn for a model that samples with `model_shift`."""
-        return SigmaSettings(self.timestep_sampling, shift=self.timestep_shift or model_shift, stratified=self.stratified)
+        return SigmaSettings(
+            self.timestep_sampling, shift=self.timestep_shift or model_shift, stratified=self.stratified
+        )

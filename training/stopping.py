@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .evaluation import Evaluation
-from .token_parameters import TrainedTokens
+from .trainables.context_tokens import TrainedTokens
 
 # A run has diverged when its error inside the mask passes this multiple of the error without any tokens.
 DIVERGED_RATIO = 1.5

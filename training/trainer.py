@@ -1,7 +1,8 @@
 """Trains context tokens on masked references with the whole model frozen.
 
-Tokens optimised by gradient against a frozen denoiser are Textual Inversion (Gal 2022, arXiv 2208.01618). The loss counts
-what the mask selects and, outside of it, holds the model to its own predictions (OneTrainer's masked prior preservation).
+Tokens optimised by gradient against a frozen denoiser are Textual Inversion (Gal 2022, arXiv 2208.01618). The loss
+counts what the mask selects and, outside of it, holds the model to its own predictions (OneTrainer's masked prior
+preservation).
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ import torch
 from torch import Tensor
 
 from .backbone import Backbone
-from .batches import Batch, BatchSource
-from .checkpoint import CheckpointPlan, TrainingState, load_optimiser, optimiser_tensors
-from .context import ContextInfo, ReferenceContext
-from .encode import EncodedReference
+from .batches.batch import Batch, BatchSource
+from .diffusion.guidance import GuidedBackbone
 from .evaluation import Evaluation, EvaluationGrid, automatic_grid_size, evaluation_steps
-from .guidance import GuidedBackbone
 from .loss import masked_diffusion_loss, prior_preservation_loss
+from .references.encode import EncodedReference
 from .result import FINAL_LOSS_STEPS, History, StepReport, TrainingDiverged, TrainingResult
+from .run_state import CheckpointPlan, TrainingState, load_optimiser, optimiser_tensors
 from .settings import TrainingSettings
 from .stopping import BestTokens
-from .token_parameters import TokenParameters, TrainedTokens
+from .trainables.context_file import ContextInfo, ReferenceContext
+from .trainables.context_tokens import TokenParameters, TrainedTokens
 
 MAX_RETRIES = 3
 
@@ -68,11 +69,15 @@ class ContextTrainer:
         self.tokens = TokenParameters(
             backbone.num_blocks, backbone.context_dim, settings, self.generator, self.device, start
         )
-        self.model: Backbone = GuidedBackbone(backbone, settings.num_tokens, settings.cfg) if settings.negative_tokens else backbone
+        self.model: Backbone = (
+            GuidedBackbone(backbone, settings.num_tokens, settings.cfg) if settings.negative_tokens else backbone
+        )
         self.optimiser = torch.optim.AdamW(self.tokens.leaves, lr=1.0, weight_decay=settings.weight_decay)
         self.batches = BatchSource(self.model, references, settings, len(self.rates), self.generator)
         rows = len(self.rates) * settings.batch_size * settings.gradient_accumulation
-        self.grid = EvaluationGrid(self.model, references, automatic_grid_size(rows, settings.evaluations), settings.batch_size)
+        self.grid = EvaluationGrid(
+            self.model, references, automatic_grid_size(rows, settings.evaluations), settings.batch_size
+        )
         self.prior_weight = settings.prior_weight * (_balance(self.grid.before) if settings.balance_prior else 1.0)
         self.history = History(evaluations={0: self.grid.before})
         self.best = BestTokens(self.grid.before, self.tokens.kept(), settings.patience, settings.least_improvement)
@@ -100,7 +105,9 @@ class ContextTrainer:
                 self._save(checkpoints)
             raise
         if self.best.exhausted:
-            self.warnings.append(f"stopped early after step {self.done}: {self.settings.patience} evaluations brought no improvement")
+            self.warnings.append(
+                f"stopped early after step {self.done}: {self.settings.patience} evaluations brought no improvement"
+            )
         return TrainingResult(
             context=self.context(),
             settings=self.settings,
@@ -160,13 +167,17 @@ class ContextTrainer:
         ).mean()
         if batch.base is None:
             return masked, masked.new_zeros(())
-        preserved = prior_preservation_loss(prediction, batch.base, batch.latent_mask, unmasked_weight=settings.unmasked_weight)
+        preserved = prior_preservation_loss(
+            prediction, batch.base, batch.latent_mask, unmasked_weight=settings.unmasked_weight
+        )
         return masked, preserved.mean()
 
     def _update(self, loss: float) -> None:
         """Moves the tokens, unless loss or gradient is not finite: then this step is skipped and the rate halved."""
         leaves = self.tokens.leaves
-        if not math.isfinite(loss) or not all(torch.isfinite(leaf.grad).all() for leaf in leaves if leaf.grad is not None):
+        if not math.isfinite(loss) or not all(
+            torch.isfinite(leaf.grad).all() for leaf in leaves if leaf.grad is not None
+        ):
             self._retry(f"step {self.done} was skipped because its loss was not finite")
             if self._last_good:  # or every later step would start where the model breaks
                 self.tokens.load_state(self._last_good)
@@ -186,7 +197,10 @@ class ContextTrainer:
         measured = self.grid.measure(kept)
         self.history.evaluations[self.done] = measured
         if self.best.diverged(measured):
-            self._retry(f"at step {self.done} the error inside the mask was {measured.inside:.3g}, without tokens {self.grid.before.inside:.3g}")
+            self._retry(
+                f"at step {self.done} the error inside the mask was {measured.inside:.3g}, without tokens "
+                f"{self.grid.before.inside:.3g}"
+            )
             self.tokens.reset_to(self.best.tokens)
             self._last_good = {}
             self.optimiser.state.clear()
@@ -210,7 +224,9 @@ class ContextTrainer:
 
     def _context_of(self, kept: TrainedTokens, step: int) -> ReferenceContext:
         before, after = self.grid.before, self.history.evaluations.get(step)
-        tail = [loss for loss in self.history.losses[-FINAL_LOSS_STEPS:] if math.isfinite(loss)]  # skipped steps have none
+        tail = [
+            loss for loss in self.history.losses[-FINAL_LOSS_STEPS:] if math.isfinite(loss)
+        ]  # skipped steps have none
         info = ContextInfo(
             model_family=self.backbone.model_family,
             prompt="\n".join(dict.fromkeys(reference.caption for reference in self.references)),
@@ -232,7 +248,11 @@ class ContextTrainer:
             return ReferenceContext(positive.tokens.cpu(), None, info, _on_cpu(positive.time_offsets))
         negative = kept.part(slice(self.settings.num_tokens, None))
         return ReferenceContext(
-            positive.tokens.cpu(), negative.tokens.cpu(), info, _on_cpu(positive.time_offsets), _on_cpu(negative.time_offsets)
+            positive.tokens.cpu(),
+            negative.tokens.cpu(),
+            info,
+            _on_cpu(positive.time_offsets),
+            _on_cpu(negative.time_offsets),
         )
 
     def state(self) -> TrainingState:
@@ -271,13 +291,20 @@ class ContextTrainer:
         self._remember_position()
         for name, value in record["best"].items():
             setattr(self.best, name, value)
-        best = {name.removeprefix("best."): value.to(self.device) for name, value in tensors.items() if name.startswith("best.")}
+        best = {
+            name.removeprefix("best."): value.to(self.device)
+            for name, value in tensors.items()
+            if name.startswith("best.")
+        }
         self.best.tokens = TrainedTokens(**best)
 
     @functools.cached_property
     def _fingerprint(self) -> dict[str, dict[str, Any]]:
         """What tells these references from others, by names for an error."""
-        references: dict[str, Any] = {"model family": self.backbone.model_family, "number of references": len(self.references)}
+        references: dict[str, Any] = {
+            "model family": self.backbone.model_family,
+            "number of references": len(self.references),
+        }
         measured: dict[str, Any] = {}
         for number, reference in enumerate(self.references, start=1):
             of_it = f"of reference {number}"
@@ -285,9 +312,13 @@ class ContextTrainer:
             references[f"caption {of_it}"] = reference.caption
             references[f"weight {of_it}"] = reference.weight
             references[f"number of pictures times prompts {of_it}"] = len(reference.views)
-            measured[f"mean of all latents {of_it}"] = float(torch.stack([view.latent.mean() for view in reference.views]).mean())
+            measured[f"mean of all latents {of_it}"] = float(
+                torch.stack([view.latent.mean() for view in reference.views]).mean()
+            )
             measured[f"coverage {of_it}"] = reference.coverage
-            measured[f"mean of the attention map {of_it}"] = None if reference.attention is None else float(reference.attention.mean())
+            measured[f"mean of the attention map {of_it}"] = (
+                None if reference.attention is None else float(reference.attention.mean())
+            )
         return {"references": references, "measured": measured}
 
     def _save(self, checkpoints: CheckpointPlan) -> None:

@@ -1,7 +1,8 @@
-"""Makes the example workflows and their thumbnails in the real frontend of a real ComfyUI, from the plain data in the modules *_graphs.py.
+"""Makes the example workflows and their thumbnails in the real frontend of a real ComfyUI, from the plain data in the
+modules *_graphs.py.
 
-    python tests/browser/build_examples.py                      builds all
-    python tests/browser/build_examples.py alpha_mask collage   builds these
+python tests/browser/build_examples.py                      builds all
+python tests/browser/build_examples.py alpha_mask collage   builds these
 """
 
 from __future__ import annotations
@@ -51,8 +52,12 @@ def build(frontend: FrontendPage, example: Example) -> None:
     frontend.run("build_graph.js", {"id": identity, "columns": columns, "links": example.links})
     frontend.wait_for_pictures()
     frontend.run("show_whole_graph.js")  # saved with the workflow
-    saved = json.loads(frontend.page.evaluate("async () => JSON.stringify((await window.app.graphToPrompt()).workflow)"))
-    (FOLDER / f"{example.name}.json").write_text(json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    saved = json.loads(
+        frontend.page.evaluate("async () => JSON.stringify((await window.app.graphToPrompt()).workflow)")
+    )
+    (FOLDER / f"{example.name}.json").write_text(
+        json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     frontend.photograph_graph(FOLDER / f"{example.name}.jpg")
 
 

@@ -70,7 +70,9 @@ def photograph_mask_editor(frontend: FrontendPage) -> None:
         page.mouse.up()
     photograph(frontend, "mask_editor")
     page.get_by_role("button", name="Save").first.click()
-    page.wait_for_function("() => window.app.graph.nodes.find((node) => node.type === 'LoadImage').widgets[0].value.includes('clipspace')")
+    page.wait_for_function(
+        "() => window.app.graph.nodes.find((node) => node.type === 'LoadImage').widgets[0].value.includes('clipspace')"
+    )
     frontend.wait_for_pictures()
     frontend.run("show_whole_graph.js")
     page.mouse.move(VIEWPORT["width"] / 2, VIEWPORT["height"] - 20)  # away from the buttons and their tooltips
@@ -82,7 +84,8 @@ def photograph_templates(frontend: FrontendPage) -> None:
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text(PACK_FOLDER, exact=True).first.click()
     page.wait_for_function(
-        "() => [...document.querySelectorAll('[role=dialog] img')].filter((image) => image.complete && image.naturalWidth).length >= 6"
+        "() => [...document.querySelectorAll('[role=dialog] img')].filter((image) => image.complete && "
+        "image.naturalWidth).length >= 6"
     )
     photograph(frontend, "templates")
 

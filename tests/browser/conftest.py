@@ -1,4 +1,5 @@
-"""The real frontend in a headless Chromium, served by a real ComfyUI and by a stand-in for it. Skipped where something is missing."""
+"""The real frontend in a headless Chromium, served by a real ComfyUI and by a stand-in for it. Skipped where something
+is missing."""
 
 from __future__ import annotations
 

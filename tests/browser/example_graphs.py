@@ -1,4 +1,5 @@
-"""The example workflows as plain data: which nodes stand where, what is typed into them, and what the notes tell an artist."""
+"""The example workflows as plain data: which nodes stand where, what is typed into them, and what the notes tell an
+artist."""
 
 from __future__ import annotations
 
@@ -56,8 +57,17 @@ Training is done once. When you change only the prompt or the seed of the sample
                 480,
             )
         ],
-        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
-        [Group("3 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")], [training_info()]])],
+        [
+            loaders(),
+            Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
+        ],
+        [
+            Group(
+                "3 · Learn what the mask shows",
+                TRAIN,
+                [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")], [training_info()]],
+            )
+        ],
         [draw(4, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
     ],
     [*TRAINING_LINKS, PICTURE_LINK, MASK_LINK, INFO_LINK, *draw_links("train")],
@@ -114,13 +124,27 @@ who use the same Anima model.
                 340,
             )
         ],
-        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
-        [Group("3 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")]])],
+        [
+            loaders(),
+            Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
+        ],
+        [
+            Group(
+                "3 · Learn what the mask shows",
+                TRAIN,
+                [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")]],
+            )
+        ],
         [
             Group(
                 "4 · Keep it",
                 DRAW,
-                [[Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": CONTEXT_NAME}, size=(400, 110)), training_info()]],
+                [
+                    [
+                        Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": CONTEXT_NAME}, size=(400, 110)),
+                        training_info(),
+                    ]
+                ],
             )
         ],
     ],
@@ -154,7 +178,12 @@ LOAD_CONTEXT = Example(
                 TRAIN,
                 [
                     [
-                        Node("saved", "AnimaFastTrainLoadContext", {"context_name": f"{CONTEXT_NAME}_00001_.safetensors"}, size=(400, 0)),
+                        Node(
+                            "saved",
+                            "AnimaFastTrainLoadContext",
+                            {"context_name": f"{CONTEXT_NAME}_00001_.safetensors"},
+                            size=(400, 0),
+                        ),
                         Node("info", "PreviewAny", title="What it was trained with", size=(400, 240)),
                     ]
                 ],
@@ -190,7 +219,10 @@ Training Options goes into both nodes, so that both see the same picture.
                 440,
             )
         ],
-        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
+        [
+            loaders(),
+            Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
+        ],
         [
             Group(
                 "3 · Check what the mask selects",
@@ -207,7 +239,10 @@ Training Options goes into both nodes, so that both see the same picture.
                 TRAIN,
                 [
                     [train(True, "1girl, solo, standing, outdoors, blue sky, grass")],
-                    [Node("graph", "LossGraphNode", {"filename_prefix": "loss_graph"}, size=(460, 360)), training_info()],
+                    [
+                        Node("graph", "LossGraphNode", {"filename_prefix": "loss_graph"}, size=(460, 360)),
+                        training_info(),
+                    ],
                 ],
             )
         ],
@@ -249,7 +284,10 @@ For previews more often, connect **Training Options** and lower **preview_every*
                 400,
             )
         ],
-        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
+        [
+            loaders(),
+            Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
+        ],
         # Room for the loss line and the picture that appear on the node.
         [
             Group(
@@ -258,7 +296,13 @@ For previews more often, connect **Training Options** and lower **preview_every*
                 [[replace(train(True, "1girl, solo, standing, outdoors, blue sky, grass"), size=(440, 860))]],
             )
         ],
-        [Group("4 · How the training went", TRAIN, [[Node("plot", "AnimaFastTrainPlotTraining", size=(560, 440)), training_info()]])],
+        [
+            Group(
+                "4 · How the training went",
+                TRAIN,
+                [[Node("plot", "AnimaFastTrainPlotTraining", size=(560, 440)), training_info()]],
+            )
+        ],
         [
             Group(
                 "5 · What it brought",
@@ -269,7 +313,8 @@ For previews more often, connect **Training Options** and lower **preview_every*
                             "compare",
                             "AnimaFastTrainCompareContexts",
                             {
-                                "prompts": "1girl, solo, sitting in a cafe, reading a book\n1girl, solo, running, beach, waves, sunset",
+                                "prompts": "1girl, solo, sitting in a cafe, reading a book\n1girl, solo, running, "
+                                "beach, waves, sunset",
                                 "width": 768,
                                 "height": 768,
                                 "steps": 20,

@@ -62,12 +62,14 @@ class FrontendPage:
         return self.page.evaluate((JAVASCRIPT / script).read_text(encoding="utf-8"), argument)
 
     def drop(self, name: str, workflow: str) -> None:
-        """Drop a workflow file on the canvas, as from a file manager; wait until it is open with all its nodes and pictures."""
+        """Drop a workflow file on the canvas, as from a file manager; wait until it is open with all its nodes and
+        pictures."""
         self.run("drop_file.js", {"name": f"{name}.json", "text": workflow})
         ids = sorted(node["id"] for node in json.loads(workflow)["nodes"])
         self.page.wait_for_function(
             """([name, ids]) => window.app.extensionManager.workflow.activeWorkflow?.filename.startsWith(name)
-                && JSON.stringify(window.app.graph.nodes.map(node => Number(node.id)).sort((a, b) => a - b)) === JSON.stringify(ids)""",
+                && JSON.stringify(window.app.graph.nodes.map(node => Number(node.id)).sort((a, b) => a - b))
+                    === JSON.stringify(ids)""",
             arg=[name, ids],
         )
         self.wait_for_pictures()
@@ -79,7 +81,8 @@ class FrontendPage:
     def wait_for_pictures(self) -> None:
         """Until each Load Image shows its picture."""
         self.page.wait_for_function(
-            "() => window.app.graph.nodes.filter(node => node.type === 'LoadImage').every(node => node.imgs?.every(image => image.complete))"
+            "() => window.app.graph.nodes.filter(node => node.type === 'LoadImage').every(node => "
+            "node.imgs?.every(image => image.complete))"
         )
 
     def read_graph(self) -> dict[str, Any]:
@@ -90,7 +93,9 @@ class FrontendPage:
         """A picture of the graph alone: no bars and menus, in a window of the graph's shape."""
         self.page.evaluate("() => { window.app.extensionManager.focusMode = true }")
         size = self.run("show_whole_graph.js")
-        self.page.set_viewport_size({"width": VIEWPORT["width"], "height": round(VIEWPORT["width"] * size["height"] / size["width"])})
+        self.page.set_viewport_size(
+            {"width": VIEWPORT["width"], "height": round(VIEWPORT["width"] * size["height"] / size["width"])}
+        )
         self.run("show_whole_graph.js")
         self.screenshot(path, type="jpeg", quality=80, style=MENU_BUTTON + " { display: none }")
         self.page.set_viewport_size(VIEWPORT)

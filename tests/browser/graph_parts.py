@@ -1,4 +1,5 @@
-"""What the example workflows are made of: nodes, frames and notes as plain data, and the pieces that most of them share."""
+"""What the example workflows are made of: nodes, frames and notes as plain data, and the pieces that most of them
+share."""
 
 from __future__ import annotations
 
@@ -46,7 +47,9 @@ class Example:
 
 
 def note(text: str, height: int) -> Group:
-    return Group("", "", [[Node("note", "MarkdownNote", {"text": text.strip()}, "Read me first", (NOTE_WIDTH, height))]])
+    return Group(
+        "", "", [[Node("note", "MarkdownNote", {"text": text.strip()}, "Read me first", (NOTE_WIDTH, height))]]
+    )
 
 
 def official_file(kind: str, widget: str, directory: str, name: str, **widgets: str) -> Node:

@@ -102,7 +102,9 @@ def recorded_server(frontend: Path, object_info: dict[str, dict]) -> Iterator[st
             self.send_header("Connection", "Upgrade")
             self.send_header("Sec-WebSocket-Accept", key.decode())
             self.end_headers()
-            message = json.dumps({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": "test"}}).encode()
+            message = json.dumps(
+                {"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": "test"}}
+            ).encode()
             self.wfile.write(bytes([0x81, len(message)]) + message)  # one unmasked text frame, shorter than 126 bytes
             while self.rfile.read(1):
                 pass

@@ -38,7 +38,9 @@ def chain_links(*pairs: tuple[str, str]) -> list[Link]:
     """Pairs of (picture, Add Reference): each takes its picture and mask, and what the one before it has collected."""
     links = [(shown, output, added, output.lower()) for shown, added in pairs for output in ("IMAGE", "MASK")]
     added = [added for _, added in pairs]
-    return links + [(one, "references", following, "references") for one, following in zip(added, added[1:], strict=False)]
+    return links + [
+        (one, "references", following, "references") for one, following in zip(added, added[1:], strict=False)
+    ]
 
 
 TWO_REFERENCES = Example(
@@ -70,9 +72,14 @@ Two views teach more than one: what both have in common is learned best. They ma
                 "2 · Your pictures, each with its mask and caption",
                 PICTURE,
                 [
-                    [picture("picture", "First picture (paint its mask)"), picture("second", "Second picture (paint its mask)")],
                     [
-                        add_reference("first added", "Add the first picture", "1girl, solo, standing, outdoors, blue sky, grass"),
+                        picture("picture", "First picture (paint its mask)"),
+                        picture("second", "Second picture (paint its mask)"),
+                    ],
+                    [
+                        add_reference(
+                            "first added", "Add the first picture", "1girl, solo, standing, outdoors, blue sky, grass"
+                        ),
                         add_reference("second added", "Add the second picture", "1girl, solo, upper body, indoors"),
                     ],
                 ],
@@ -139,7 +146,13 @@ empty background and ignore the character. **Mask Source** turns it round: *MASK
                 ],
             )
         ],
-        [Group("4 · Learn the character", TRAIN, [[train(True, "1girl, solo, standing, simple background")], [training_info()]])],
+        [
+            Group(
+                "4 · Learn the character",
+                TRAIN,
+                [[train(True, "1girl, solo, standing, simple background")], [training_info()]],
+            )
+        ],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
     ],
     [
@@ -201,7 +214,9 @@ Make a folder **references** in ComfyUI's **input** folder, and in it a folder *
                 PICTURE,
                 [
                     [
-                        Node("folder", "AnimaFastTrainLoadReferenceFolder", size=(400, 0), title="Load Reference Folder"),
+                        Node(
+                            "folder", "AnimaFastTrainLoadReferenceFolder", size=(400, 0), title="Load Reference Folder"
+                        ),
                         Node("found", "PreviewAny", title="What was found", size=(400, 200)),
                     ]
                 ],
@@ -260,9 +275,13 @@ Keep **training_image_size** as large as the frame, here 768. A larger frame sho
                         picture("third", "Third picture (paint its mask)"),
                     ],
                     [
-                        add_reference("first added", "Add the first picture", "1girl, solo, multiple views, standing, outdoors"),
+                        add_reference(
+                            "first added", "Add the first picture", "1girl, solo, multiple views, standing, outdoors"
+                        ),
                         add_reference("second added", "Add the second picture", "1girl, solo, upper body, indoors"),
-                        add_reference("third added", "Add the third picture", "1girl, solo, from side, simple background"),
+                        add_reference(
+                            "third added", "Add the third picture", "1girl, solo, from side, simple background"
+                        ),
                     ],
                 ],
             )
@@ -273,14 +292,25 @@ Keep **training_image_size** as large as the frame, here 768. A larger frame sho
                 PICTURE,
                 [
                     [
-                        Node("collage", "AnimaFastTrainReferenceCollage", {"width": 768, "height": 768}, size=(PREVIEW_SIZE[0], 0)),
+                        Node(
+                            "collage",
+                            "AnimaFastTrainReferenceCollage",
+                            {"width": 768, "height": 768},
+                            size=(PREVIEW_SIZE[0], 0),
+                        ),
                         Node("caption", "PreviewAny", title="The joined captions", size=(PREVIEW_SIZE[0], 180)),
                         preview(training_image_size=768),
                     ]
                 ],
             )
         ],
-        [Group("4 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo", training_image_size=768)], [training_info()]])],
+        [
+            Group(
+                "4 · Learn what the masks show",
+                TRAIN,
+                [[train(True, "1girl, solo", training_image_size=768)], [training_info()]],
+            )
+        ],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
     ],
     [
@@ -325,18 +355,37 @@ go into the second preview and into training, so that both see the same picture.
                 430,
             )
         ],
-        [loaders(), Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]])],
+        [
+            loaders(),
+            Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
+        ],
         [
             Group(
                 "3 · Crop it, and compare",
                 PICTURE,
                 [
-                    [preview("whole", "Preview: the picture as it is"), preview("preview", "Preview: cropped to the mask")],
-                    [Node("options", "AnimaFastTrainOptions", {"crop_to_mask": True, "crop_margin": 0.15}, size=(330, 0))],
+                    [
+                        preview("whole", "Preview: the picture as it is"),
+                        preview("preview", "Preview: cropped to the mask"),
+                    ],
+                    [
+                        Node(
+                            "options",
+                            "AnimaFastTrainOptions",
+                            {"crop_to_mask": True, "crop_margin": 0.15},
+                            size=(330, 0),
+                        )
+                    ],
                 ],
             )
         ],
-        [Group("4 · Learn what the mask shows", TRAIN, [[train(True, "1girl, solo, outdoors, blue sky, grass")], [training_info()]])],
+        [
+            Group(
+                "4 · Learn what the mask shows",
+                TRAIN,
+                [[train(True, "1girl, solo, outdoors, blue sky, grass")], [training_info()]],
+            )
+        ],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
     ],
     [

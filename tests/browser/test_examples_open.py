@@ -30,7 +30,9 @@ def open_in(frontend: FrontendPage, path: Path) -> Opened:
     frontend.drop(path.stem, path.read_text(encoding="utf-8"))
     graph = frontend.read_graph()
     nodes, links = ({each["id"]: each for each in graph[kind]} for kind in ("nodes", "links"))
-    return Opened(SavedWorkflow(path, recorded_object_info()), nodes, links, graph["dialogs"], json.loads(graph["prompt"]))
+    return Opened(
+        SavedWorkflow(path, recorded_object_info()), nodes, links, graph["dialogs"], json.loads(graph["prompt"])
+    )
 
 
 @pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.stem)
@@ -52,7 +54,11 @@ def test_no_node_is_missing(opened: Opened) -> None:
 
 def test_no_link_is_red(opened: Opened) -> None:
     assert opened.links.keys() == opened.file.links.keys()
-    broken = [link for link in opened.links.values() if not (link["origin_has_it"] and link["target_has_it"] and link["types_fit"])]
+    broken = [
+        link
+        for link in opened.links.values()
+        if not (link["origin_has_it"] and link["target_has_it"] and link["types_fit"])
+    ]
     assert broken == []
 
 
@@ -61,7 +67,9 @@ def test_every_widget_shows_its_saved_value(opened: Opened) -> None:
         expected = opened.file.widgets(saved)
         node = opened.nodes[id]
         assert {name: node["widgets"][name] for name in expected} == expected, node["type"]
-        assert {name: text for name, text in node["shown"].items() if name in expected}.items() <= expected.items(), node["type"]
+        assert {name: text for name, text in node["shown"].items() if name in expected}.items() <= expected.items(), (
+            node["type"]
+        )
 
 
 def test_the_note_can_be_read(opened: Opened) -> None:

@@ -1,4 +1,5 @@
-"""An artist watches a training: its preview and its loss line appear on the node while it runs, and Plot Training shows it afterwards."""
+"""An artist watches a training: its preview and its loss line appear on the node while it runs, and Plot Training shows
+it afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +12,18 @@ from pathlib import Path
 
 import pytest
 from comfyui_installation import HOW_TO_GET_IT, find_installation
-from example_graphs import INFO_LINK, MASK_LINK, PICTURE_LINK, TRAINING_LINKS, Group, Node, loaders, picture, train, training_info
+from example_graphs import (
+    INFO_LINK,
+    MASK_LINK,
+    PICTURE_LINK,
+    TRAINING_LINKS,
+    Group,
+    Node,
+    loaders,
+    picture,
+    train,
+    training_info,
+)
 from example_server import configure_frontend, example_server
 from frontend_page import SETTINGS, FrontendPage
 from PIL import Image
@@ -25,7 +37,8 @@ PREVIEW_EVERY = 20
 TRAINING_NODE = "window.app.graph.nodes.find((node) => node.type === 'AnimaFastTrainMaskedReferenceContext')"
 LOSS_WIDGET = f"{TRAINING_NODE}?.widgets?.find((widget) => widget.name === 'anima_training_loss')"
 
-# Whether the picture on the node is one of the previews that were written; compared in 16x16 cells, since the wire shrinks and compresses.
+# Whether the picture on the node is one of the previews that were written; compared in 16x16 cells, since the wire
+# shrinks and compresses.
 SHOWS_A_PREVIEW = f"""async () => {{
     const cells = (picture) => {{
         const drawing = new OffscreenCanvas(16, 16).getContext('2d')
@@ -47,13 +60,17 @@ SHOWS_A_PREVIEW = f"""async () => {{
 
 
 @pytest.fixture(scope="module", params=["own", "newest"])
-def watched(request: pytest.FixtureRequest, browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontendPage]:
+def watched(
+    request: pytest.FixtureRequest, browser, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FrontendPage]:
     """A page of a real ComfyUI with the frontend that it brings, and with the one of this environment."""
     installation = find_installation()
     if installation is None:
         pytest.skip(HOW_TO_GET_IT)
     frontend = request.getfixturevalue("frontend_files") if request.param == "newest" else None
-    server = example_server(installation, installation.make_checkpoints(), tmp_path_factory.mktemp("watching"), frontend)
+    server = example_server(
+        installation, installation.make_checkpoints(), tmp_path_factory.mktemp("watching"), frontend
+    )
     paint(server.base / "input" / "example.png")
     configure_frontend(server, SETTINGS)
     with server:
@@ -91,7 +108,14 @@ def build(frontend: FrontendPage, steps: int) -> None:
         ("options", "options", "train", "options"),
         ("train", "loss_map", "plot", "loss_map"),
     ]
-    frontend.run("build_graph.js", {"id": str(uuid.uuid4()), "columns": [[asdict(group) for group in column] for column in columns], "links": links})
+    frontend.run(
+        "build_graph.js",
+        {
+            "id": str(uuid.uuid4()),
+            "columns": [[asdict(group) for group in column] for column in columns],
+            "links": links,
+        },
+    )
     frontend.wait_for_pictures()
 
 
@@ -159,10 +183,15 @@ def test_the_line_stays_and_plot_training_shows_its_picture(watched: FrontendPag
     assert wait_for_end(watched) == "execution_success"
     page = watched.page
     wait_for_step(watched, 12)
-    page.wait_for_function("() => window.app.graph.nodes.find((node) => node.type === 'AnimaFastTrainPlotTraining').imgs?.[0]?.naturalWidth > 500")
+    page.wait_for_function(
+        "() => window.app.graph.nodes.find((node) => node.type === "
+        "'AnimaFastTrainPlotTraining').imgs?.[0]?.naturalWidth > 500"
+    )
     screenshot(watched, "afterwards")
     # Four evaluations and the one before training, inside and outside the mask.
-    dots = f"(kind) => {LOSS_WIDGET}.element.querySelector(`path.${{kind}}-dots`).getAttribute('d').split('M').length - 1"
+    dots = (
+        f"(kind) => {LOSS_WIDGET}.element.querySelector(`path.${{kind}}-dots`).getAttribute('d').split('M').length - 1"
+    )
     assert [page.evaluate(dots, kind) for kind in ("inside", "outside")] == [5, 5]
     assert saved_widgets(watched) == before
     assert "anima_training_loss" not in json.dumps(saved_workflow(watched))

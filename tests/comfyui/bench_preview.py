@@ -1,8 +1,11 @@
-"""Times previews beside the training steps between them, in one process, and prints what share of the training time they cost.
+"""Times previews beside the training steps between them, in one process, and prints what share of the training time
+they cost.
 
-    <ComfyUI's python> bench_preview.py <ComfyUI's folder> <models folder> [--size 512] [--batch 4] [--previews 4] [--gpu]
+    <ComfyUI's python> bench_preview.py <ComfyUI's folder> <models folder> [--size 512] [--batch 4] [--previews 4]
+    [--gpu]
 
-A preview is drawn, decoded and saved as in a run; the medians of its seconds and of a step's give the share at the default interval.
+A preview is drawn, decoded and saved as in a run; the medians of its seconds and of a step's give the share at the
+default interval.
 """
 
 from __future__ import annotations
@@ -31,9 +34,9 @@ def main() -> None:
 def measure(options: argparse.Namespace, folder: Path) -> None:
     import torch
 
-    from anima_fast_train.nodes.backbone import anima_backbone
-    from anima_fast_train.nodes.training_previews import PreviewOptions, TrainingPreviews, previewer_for
-    from anima_fast_train.training.encode import EncodedReference
+    from anima_fast_train.nodes.anima.backbone import anima_backbone
+    from anima_fast_train.nodes.live.previews import PreviewOptions, TrainingPreviews, previewer_for
+    from anima_fast_train.training.references.encode import EncodedReference
     from anima_fast_train.training.result import StepReport
     from anima_fast_train.training.settings import TrainingSettings
     from anima_fast_train.training.trainer import train_context_tokens

@@ -21,7 +21,9 @@ def common_options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--model", default="anima-test.safetensors")
     parser.add_argument("--gpu", action="store_true")
-    parser.add_argument("--clock", choices=("wall", "processor"), default="wall", help="processor: for a CPU that others use too")
+    parser.add_argument(
+        "--clock", choices=("wall", "processor"), default="wall", help="processor: for a CPU that others use too"
+    )
     return parser
 
 
@@ -47,7 +49,8 @@ def load_anima(options: argparse.Namespace) -> tuple[Any, Any, Any]:
 
 @contextmanager
 def comfyui(options: argparse.Namespace) -> Iterator[Path]:
-    """Makes comfy and anima_fast_train importable, on the CPU unless --gpu was given; gives a folder that is gone afterwards."""
+    """Makes comfy and anima_fast_train importable, on the CPU unless --gpu was given; gives a folder that is gone
+    afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "anima_fast_train").symlink_to(PACK)
         sys.path[:0] = [str(options.comfyui), folder]

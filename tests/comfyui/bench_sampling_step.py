@@ -1,6 +1,6 @@
 """Times a sampling step with and without contexts on the model: both prompts in one batch, as KSampler runs it.
 
-    <ComfyUI's python> bench_sampling_step.py <ComfyUI's folder> <models folder> [--size 512] [--contexts 1] [--rounds 20]
+<ComfyUI's python> bench_sampling_step.py <ComfyUI's folder> <models folder> [--size 512] [--contexts 1] [--rounds 20]
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def compare(options: argparse.Namespace) -> None:
     import comfy.sd
     import torch
 
-    from anima_fast_train.nodes.patch_model import patch_model
-    from anima_fast_train.nodes.requirements import MODEL_FAMILY, context_shape
-    from anima_fast_train.training.context import ContextInfo, ReferenceContext
+    from anima_fast_train.nodes.anima.patch import patch_model
+    from anima_fast_train.nodes.anima.requirements import MODEL_FAMILY, context_shape
+    from anima_fast_train.training.trainables.context_file import ContextInfo, ReferenceContext
 
     with torch.inference_mode():
         plain = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
@@ -43,7 +43,10 @@ def compare(options: argparse.Namespace) -> None:
             with_context.append(step_seconds(patched, options, width))
     # The fastest step is the one that nothing else on the machine disturbed.
     one, other = min(without), min(with_context)
-    print(f"{options.size} px, {options.contexts} contexts: {one:.4f} s a step without, {other:.4f} s with, {other / one - 1:+.2%}")
+    print(
+        f"{options.size} px, {options.contexts} contexts: {one:.4f} s a step without, "
+        f"{other:.4f} s with, {other / one - 1:+.2%}"
+    )
     print(f"medians: {statistics.median(without):.4f} s, {statistics.median(with_context):.4f} s")
 
 

@@ -1,9 +1,11 @@
-"""Times a training step beside one of ComfyUI's own Train LoRA node: same model, size, precision and batch, in one process.
+"""Times a training step beside one of ComfyUI's own Train LoRA node: same model, size, precision and batch, in one
+process.
 
-    <ComfyUI's python> bench_training_step.py <ComfyUI's folder> <models folder> [--size 512] [--steps 6] [--batch 1] [--checkpointing]
+    <ComfyUI's python> bench_training_step.py <ComfyUI's folder> <models folder> [--size 512] [--steps 6] [--batch 1]
+    [--checkpointing]
 
-Prior preservation is off, since Train LoRA has none. Train LoRA fails on Anima without a backward pass of the fused rotary op, so it
-borrows ours. Both take turns, and the median of all steps but each run's first counts.
+Prior preservation is off, since Train LoRA has none. Train LoRA fails on Anima without a backward pass of the fused
+rotary op, so it borrows ours. Both take turns, and the median of all steps but each run's first counts.
 """
 
 from __future__ import annotations
@@ -42,14 +44,17 @@ def compare(options: argparse.Namespace) -> None:
             theirs += train_lora_seconds(model, conditioning, latent, options)
             ours += our_seconds(model, clip, vae, latent, options)
     mine, other = statistics.median(ours), statistics.median(theirs)
-    print(f"{options.size} px, batch {options.batch}, {options.precision}, checkpointing {'on' if options.checkpointing else 'off'}")
+    print(
+        f"{options.size} px, batch {options.batch}, {options.precision}, "
+        f"checkpointing {'on' if options.checkpointing else 'off'}"
+    )
     print(f"Train LoRA {other:.3f} s a step, AnimaFastTrain {mine:.3f} s a step, ratio {mine / other:.2f}")
 
 
 def train_lora_seconds(model, conditioning, latent, options) -> list[float]:
     import comfy_extras.nodes_train as nodes_train
 
-    from anima_fast_train.nodes.rotary import differentiable_rotary
+    from anima_fast_train.nodes.anima.rotary import differentiable_rotary
 
     ticks: list[float] = []
 
@@ -86,7 +91,9 @@ def train_lora_seconds(model, conditioning, latent, options) -> list[float]:
     }
     try:
         with differentiable_rotary():
-            nodes_train.TrainLoraNode.execute(**{name: [value] for name, value in inputs.items()}, positive=[conditioning])
+            nodes_train.TrainLoraNode.execute(
+                **{name: [value] for name, value in inputs.items()}, positive=[conditioning]
+            )
     finally:
         nodes_train.ProgressBar = bar
     return differences(ticks)
@@ -95,13 +102,15 @@ def train_lora_seconds(model, conditioning, latent, options) -> list[float]:
 def our_seconds(model, clip, vae, latent, options) -> list[float]:
     import torch
 
-    from anima_fast_train.nodes.backbone import anima_backbone
-    from anima_fast_train.training.encode import EncodedReference
+    from anima_fast_train.nodes.anima.backbone import anima_backbone
+    from anima_fast_train.training.references.encode import EncodedReference
     from anima_fast_train.training.settings import TrainingSettings
     from anima_fast_train.training.trainer import train_context_tokens
 
     ticks: list[float] = []
-    settings = TrainingSettings(steps=options.steps, batch_size=options.batch, prior_weight=0.0, noise_pool=options.batch, evaluations=1)
+    settings = TrainingSettings(
+        steps=options.steps, batch_size=options.batch, prior_weight=0.0, noise_pool=options.batch, evaluations=1
+    )
     with anima_backbone(model, clip, vae, "on" if options.checkpointing else "off", options.precision) as backbone:
         x0 = model.model.process_latent_in(latent.clone())[:1].to(model.load_device)
         mask = torch.zeros(1, 1, *x0.shape[-2:], device=model.load_device)

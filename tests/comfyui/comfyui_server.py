@@ -106,7 +106,9 @@ class ComfyServer:
             return json.load(answer)
 
     def post(self, path: str, content: dict) -> Any:
-        request = urllib.request.Request(self.address + path, json.dumps(content).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            self.address + path, json.dumps(content).encode(), {"Content-Type": "application/json"}
+        )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.loads(answer.read() or "null")
@@ -164,7 +166,9 @@ class ComfyServer:
     def latent(self, finished: Finished, node: str) -> numpy.ndarray:
         """What Save Latent wrote, float32 and exact where a picture has only 8 bits."""
         saved = finished.outputs[node]["latents"][0]
-        return safetensors.numpy.load_file(self.base / "output" / saved["subfolder"] / saved["filename"])["latent_tensor"]
+        return safetensors.numpy.load_file(self.base / "output" / saved["subfolder"] / saved["filename"])[
+            "latent_tensor"
+        ]
 
     def resident_mib(self) -> float:
         """Memory of the server process (Linux)."""

@@ -3,8 +3,8 @@
     <ComfyUI's python> make_checkpoints.py <ComfyUI's folder> <models folder>
 
 The modules are ComfyUI's own, so each file has exactly the keys that its loaders look for. Anima shrinks to a width of
-256, for which ComfyUI assumes 10 blocks; the VAE shrinks too; Qwen3 0.6B has its sizes written into ComfyUI. Files that are there
-are kept.
+256, for which ComfyUI assumes 10 blocks; the VAE shrinks too; Qwen3 0.6B has its sizes written into ComfyUI. Files that
+are there are kept.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def anima(image_model: str):
     import torch
 
     # What ComfyUI's detection reads from a checkpoint: 68 = (16 latent channels + 1 padding mask) times a patch of 2x2.
-    keys = {"x_embedder.proj.1.weight": torch.empty(ANIMA_WIDTH, 68, device="meta"), "blocks.0.mlp.layer1.weight": torch.empty(0)}
+    keys = {
+        "x_embedder.proj.1.weight": torch.empty(ANIMA_WIDTH, 68, device="meta"),
+        "blocks.0.mlp.layer1.weight": torch.empty(0),
+    }
     if image_model == "anima":
         keys["llm_adapter.blocks.0.cross_attn.q_proj.weight"] = torch.empty(0)
     config = comfy.model_detection.detect_unet_config(keys, "")
@@ -92,7 +95,8 @@ def taesd():
 
 
 def randomised(module, seed: int) -> dict:
-    """The module's state, filled so that activations stay near 1 through all layers and no gate or last layer is closed."""
+    """The module's state, filled so that activations stay near 1 through all layers and no gate or last layer is
+    closed."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)

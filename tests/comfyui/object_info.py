@@ -1,6 +1,7 @@
-"""Keeps what ComfyUI says about the nodes that the examples use, so that examples can be checked where there is no ComfyUI.
+"""Keeps what ComfyUI says about the nodes that the examples use, so that examples can be checked where there is no
+ComfyUI.
 
-    python tests/comfyui/object_info.py        writes tests/object_info.json anew
+python tests/comfyui/object_info.py        writes tests/object_info.json anew
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ FILE_SUFFIXES = {".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf"
 
 def types_in_examples() -> set[str]:
     """The node types of all example workflows, subgraphs included."""
-    return {kind for path in sorted((ROOT / "example_workflows").glob("*.json")) for kind in node_types(json.loads(path.read_text()))}
+    return {
+        kind
+        for path in sorted((ROOT / "example_workflows").glob("*.json"))
+        for kind in node_types(json.loads(path.read_text()))
+    }
 
 
 def node_types(workflow: dict) -> Iterator[str]:
@@ -45,7 +50,11 @@ def without_files(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: without_files(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [without_files(inner) for inner in value if not (isinstance(inner, str) and Path(inner).suffix.lower() in FILE_SUFFIXES)]
+        return [
+            without_files(inner)
+            for inner in value
+            if not (isinstance(inner, str) and Path(inner).suffix.lower() in FILE_SUFFIXES)
+        ]
     return value
 
 
@@ -53,7 +62,10 @@ def main() -> None:
     installation = find_installation()
     if installation is None:
         sys.exit(HOW_TO_GET_IT)
-    with tempfile.TemporaryDirectory() as folder, ComfyServer(installation, Path(folder) / "no-models", Path(folder) / "base") as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ComfyServer(installation, Path(folder) / "no-models", Path(folder) / "base") as server,
+    ):
         RECORDED.write_text(json.dumps(recordable(server), indent=1) + "\n")
     print(f"wrote {RECORDED}")
 

@@ -61,7 +61,9 @@ def test_after_cancels_training_gives_what_it_gives_on_a_fresh_server(
     assert numpy.array_equal(server.latent(trained, "latent"), fresh_latents[1])
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory of another process is read from /proc, which only Linux has")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="memory of another process is read from /proc, which only Linux has"
+)
 def test_memory_does_not_grow_with_the_number_of_trainings(
     installation: Installation, models: Path, tmp_path_factory: pytest.TempPathFactory
 ):

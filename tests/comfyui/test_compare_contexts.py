@@ -30,7 +30,9 @@ def compared(contexts: list[list], **changes: object) -> Workflow:
     return {
         **training(),
         "other": training(seed=2, training_prompt="1boy")["train"],
-        "compare": node("AnimaFastTrainCompareContexts", model=["model", 0], clip=["clip", 0], vae=["vae", 0], **wires, **inputs),
+        "compare": node(
+            "AnimaFastTrainCompareContexts", model=["model", 0], clip=["clip", 0], vae=["vae", 0], **wires, **inputs
+        ),
     }
 
 
@@ -56,7 +58,11 @@ def test_cells_without_context_are_equal_and_all_others_differ(server: ComfyServ
 def test_a_cell_is_what_ksampler_draws_with_patch_model(server: ComfyServer):
     sheet = server.picture(server.run_well(compared([["train", 0]])), "compare")
     for column, scale in enumerate(SCALES):
-        one = {**training(), "patch": patch(["model", 0], ["train", 0], float(scale)), **sampling(["patch", 0], steps=STEPS)}
+        one = {
+            **training(),
+            "patch": patch(["model", 0], ["train", 0], float(scale)),
+            **sampling(["patch", 0], steps=STEPS),
+        }
         picture = server.picture(server.run_well(one), "picture").astype(int)
         assert abs(cells(sheet, 3)[0][column] - picture).max() <= 1  # ComfyUI cuts off where the grid rounds
 

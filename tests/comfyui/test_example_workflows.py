@@ -18,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from example_server import example_server
 from saved_workflow import EXAMPLE_FILES, SavedWorkflow, recorded_object_info
 
-# What the artist brings to an example, in the order of its Load Image nodes; elsewhere it is example.png with a painted mask.
+# What the artist brings to an example, in the order of its Load Image nodes; elsewhere it is example.png with a painted
+# mask.
 BROUGHT = {
     "alpha_mask": ["cut-out.png"],
     "two_references": ["example.png", "wide.png"],
@@ -40,7 +41,9 @@ SHOWN = {
 
 
 @pytest.fixture(scope="module")
-def server_with_files(installation: Installation, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+def server_with_files(
+    installation: Installation, models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ComfyServer]:
     server = example_server(installation, models, tmp_path_factory.mktemp("examples"))
     bring_pictures(server.base / "input")
     with server:
@@ -48,15 +51,21 @@ def server_with_files(installation: Installation, models: Path, tmp_path_factory
 
 
 def bring_pictures(folder: Path) -> None:
-    """Painted, cut out, of other sizes, and a folder with masks and captions, all made of ComfyUI's own example picture."""
+    """Painted, cut out, of other sizes, and a folder with masks and captions, all made of ComfyUI's own example
+    picture."""
     picture = Image.open(folder / "example.png").convert("RGB")
     picture.save(folder / "not-painted.png")
     references = folder / "references"
     (references / "masks").mkdir(parents=True)
-    for place, shown in ((folder / "wide.png", picture.resize((320, 160))), (folder / "tall.png", picture.resize((200, 360)))):
+    for place, shown in (
+        (folder / "wide.png", picture.resize((320, 160))),
+        (folder / "tall.png", picture.resize((200, 360))),
+    ):
         with_alpha(shown, ImageOps.invert(character(shown))).save(place)
     with_alpha(picture, character(picture)).save(folder / "cut-out.png")
-    with_alpha(picture, ImageOps.invert(character(picture))).save(folder / "example.png")  # as the mask editor leaves it
+    with_alpha(picture, ImageOps.invert(character(picture))).save(
+        folder / "example.png"
+    )  # as the mask editor leaves it
     for (name, caption), size in zip(CAPTIONS.items(), ((256, 256), (320, 160)), strict=True):
         shown = picture.resize(size)
         shown.save(references / name)
@@ -67,7 +76,9 @@ def bring_pictures(folder: Path) -> None:
 def character(picture: Image.Image) -> Image.Image:
     """White where the character is."""
     mask = Image.new("L", picture.size, 0)
-    ImageDraw.Draw(mask).ellipse([side * part for side, part in zip(2 * picture.size, (0.2, 0.1, 0.8, 0.9), strict=True)], fill=255)
+    ImageDraw.Draw(mask).ellipse(
+        [side * part for side, part in zip(2 * picture.size, (0.2, 0.1, 0.8, 0.9), strict=True)], fill=255
+    )
     return mask
 
 
@@ -93,7 +104,11 @@ def nodes_of(prompt: dict[str, dict], kind: str) -> list[dict]:
 
 def shown(prompt: dict[str, dict], finished: Finished) -> dict[str, Any]:
     """Id -> what the node shows, for all nodes that show something."""
-    return {id: finished.outputs[id][SHOWN[node["class_type"]]] for id, node in prompt.items() if node["class_type"] in SHOWN}
+    return {
+        id: finished.outputs[id][SHOWN[node["class_type"]]]
+        for id, node in prompt.items()
+        if node["class_type"] in SHOWN
+    }
 
 
 def texts(server: ComfyServer, prompt: dict[str, dict]) -> str:
@@ -103,7 +118,11 @@ def texts(server: ComfyServer, prompt: dict[str, dict]) -> str:
 
 
 def coverages(told: str) -> list[float]:
-    return [float(line.split(":")[1].strip(" %")) / 100 for line in told.splitlines() if line.startswith("coverage of reference")]
+    return [
+        float(line.split(":")[1].strip(" %")) / 100
+        for line in told.splitlines()
+        if line.startswith("coverage of reference")
+    ]
 
 
 @pytest.mark.parametrize("name", EXAMPLE_FILES)
@@ -152,7 +171,9 @@ def test_a_collage_is_learned_as_one_picture_under_all_captions(server_with_file
 
 
 def test_a_crop_fills_the_frame_with_what_is_learned(server_with_files: ComfyServer):
-    (whole,), (cropped,) = (coverages(texts(server_with_files, small(name))) for name in ("masked_training", "crop_to_mask"))
+    (whole,), (cropped,) = (
+        coverages(texts(server_with_files, small(name))) for name in ("masked_training", "crop_to_mask")
+    )
     assert whole == pytest.approx(CHARACTER, abs=0.02)
     # The ellipse is 0.8 high; with 0.15 of that on each side, the crop is 0.84 wide and as high as the picture.
     assert cropped == pytest.approx(whole / 0.84, abs=0.02)

@@ -18,7 +18,15 @@ SOURCES = {
     "alpha of the image: transparent pixels are learned": TRANSPARENT,
 }
 
-NO_SHAPING = {"invert": False, "threshold": 0.0, "smallest_speck": 0, "fill_holes": False, "grow": 0, "feather": 0.0, "floor": 0.0}
+NO_SHAPING = {
+    "invert": False,
+    "threshold": 0.0,
+    "smallest_speck": 0,
+    "fill_holes": False,
+    "grow": 0,
+    "feather": 0.0,
+    "floor": 0.0,
+}
 
 
 def shown(mask: list) -> Workflow:
@@ -44,7 +52,10 @@ def test_the_choice_says_which_part_of_the_picture_is_learned(server: ComfyServe
 def test_colours_of_a_picture_become_a_mask(server: ComfyServer):
     red, bright = (
         server.picture(server.run_well(from_source(source)), "saved")[..., 0].astype(int)
-        for source in ("red of the image: white is learned, 127 counts half (sd-scripts)", "brightness of the image: bright pixels are learned")
+        for source in (
+            "red of the image: white is learned, 127 counts half (sd-scripts)",
+            "brightness of the image: bright pixels are learned",
+        )
     )
     # Red grows from left to right, blue from right to left, green from top to bottom.
     assert red[0, 0] == 0

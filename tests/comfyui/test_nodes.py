@@ -1,4 +1,5 @@
-"""What ComfyUI shows of the nodes: names, sockets, tooltips, help pages; and that the recorded answer is still its answer."""
+"""What ComfyUI shows of the nodes: names, sockets, tooltips, help pages; and that the recorded answer is still its
+answer."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ NODES = {
     "AnimaFastTrainPlotTraining": ("AnimaFastTrain - Plot Training", {"image": "IMAGE", "csv_path": "STRING"}),
     "AnimaFastTrainCompareContexts": ("AnimaFastTrain - Compare Contexts", {"image": "IMAGE"}),
     "AnimaFastTrainSaveContext": ("AnimaFastTrain - Save Context", {}),
-    "AnimaFastTrainLoadContext": ("AnimaFastTrain - Load Context", {"context": "ANIMA_REFERENCE_CONTEXT", "info": "STRING"}),
+    "AnimaFastTrainLoadContext": (
+        "AnimaFastTrain - Load Context",
+        {"context": "ANIMA_REFERENCE_CONTEXT", "info": "STRING"},
+    ),
 }
 TRAINING_INPUTS = {
     "model",
@@ -64,7 +68,12 @@ def test_every_node_can_be_found(own_nodes: dict[str, dict]):
 
 
 def test_every_input_and_output_has_a_tooltip(own_nodes: dict[str, dict]):
-    bare = [f"{kind}.{name}" for kind, info in own_nodes.items() for name, entry in inputs_of(info).items() if not entry[1].get("tooltip")]
+    bare = [
+        f"{kind}.{name}"
+        for kind, info in own_nodes.items()
+        for name, entry in inputs_of(info).items()
+        if not entry[1].get("tooltip")
+    ]
     bare += [kind for kind, info in own_nodes.items() if info["output"] and not all(info["output_tooltips"])]
     assert bare == []
 

@@ -34,11 +34,14 @@ def test_the_latent_mask_has_an_eighth_of_the_training_size(server: ComfyServer)
 
 def test_inverting_inverts_the_latent_mask(server: ComfyServer):
     plain, inverted = (
-        server.picture(server.run_well(preview(mask_source=source)), "saved")[..., 0].astype(int) for source in ("mask", "inverted mask")
+        server.picture(server.run_well(preview(mask_source=source)), "saved")[..., 0].astype(int)
+        for source in ("mask", "inverted mask")
     )
     assert numpy.abs(plain + inverted - 255).max() <= 1
 
 
 def test_cropping_to_the_mask_enlarges_what_is_learned(server: ComfyServer):
-    plain, cropped = (server.picture(server.run_well(preview(crop_to_mask=crop)), "saved")[..., 0].mean() for crop in (False, True))
+    plain, cropped = (
+        server.picture(server.run_well(preview(crop_to_mask=crop)), "saved")[..., 0].mean() for crop in (False, True)
+    )
     assert cropped > 1.5 * plain

@@ -1,4 +1,5 @@
-"""References of several sizes and from folders train together, and what is wrong with them reaches the user in words."""
+"""References of several sizes and from folders train together, and what is wrong with them reaches the user in
+words."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ FOLDER_CHOICES = {
 
 def added(picture: list, previous: str | None = None, **changes: object) -> dict:
     links = {} if previous is None else {"references": [previous, 0]}
-    return node("AnimaFastTrainAddReference", **{"image": picture, "caption": "", "weight": 1.0, "repeats": 1, **links, **changes})
+    return node(
+        "AnimaFastTrainAddReference",
+        **{"image": picture, "caption": "", "weight": 1.0, "repeats": 1, **links, **changes},
+    )
 
 
 def chain() -> Workflow:
@@ -45,7 +49,9 @@ def with_references(references: str, masked: bool = True, **changes: object) -> 
 
 
 def coverages(info: str) -> list[float]:
-    return [float(line.split(":")[1].strip(" %")) for line in info.splitlines() if line.startswith("coverage of reference")]
+    return [
+        float(line.split(":")[1].strip(" %")) for line in info.splitlines() if line.startswith("coverage of reference")
+    ]
 
 
 def test_a_chain_of_two_sizes_trains_without_a_reference_image(server: ComfyServer):
@@ -69,7 +75,14 @@ def test_without_masks_all_of_each_reference_is_learned(server: ComfyServer):
 
 def test_mirrored_pictures_and_varied_captions_train(server: ComfyServer):
     workflow = with_references("second", training_prompt="a drawing of [name], [filewords]\n[filewords]") | chain()
-    changes = {"flip_augmentation": True, "name": "ann", "shuffle_tags": True, "tag_dropout": 0.3, "caption_dropout": 0.2, "enlarge": False}
+    changes = {
+        "flip_augmentation": True,
+        "name": "ann",
+        "shuffle_tags": True,
+        "tag_dropout": 0.3,
+        "caption_dropout": 0.2,
+        "enlarge": False,
+    }
     workflow["options"] = training_options(crop_to_mask=True, fit="letterbox", **changes)
     assert "references: 2" in server.run_well(workflow).text("info")
 
@@ -159,7 +172,9 @@ def folder(server: ComfyServer) -> Path:
     for number, size in enumerate([(96, 96), (96, 96), (96, 48)]):
         name = f"00{number}-1-a cat.png"
         Image.new("RGB", size, (60 * number, 90, 200)).save(folder / name)
-        Image.fromarray(numpy.tile(numpy.linspace(0, 255, size[0]).astype(numpy.uint8), (size[1], 1))).save(folder / "masks" / name)
+        Image.fromarray(numpy.tile(numpy.linspace(0, 255, size[0]).astype(numpy.uint8), (size[1], 1))).save(
+            folder / "masks" / name
+        )
     (folder / "000-1-a cat.txt").write_text("1girl, red hair")
     (folder / "broken.png").write_bytes(b"no picture")
     Image.new("L", (96, 96), 255).save(folder / "masks" / "broken.png")
@@ -168,7 +183,10 @@ def folder(server: ComfyServer) -> Path:
 
 def loaded(folder: str, **changes: object) -> Workflow:
     inputs = {"folder": folder, "mask_folder": f"{folder}/masks", **FOLDER_CHOICES, **changes}
-    return {"folder": node("AnimaFastTrainLoadReferenceFolder", **inputs), "folder_info": node("PreviewAny", source=["folder", 1])}
+    return {
+        "folder": node("AnimaFastTrainLoadReferenceFolder", **inputs),
+        "folder_info": node("PreviewAny", source=["folder", 1]),
+    }
 
 
 def test_a_folder_trains_and_names_what_is_broken(server: ComfyServer, folder: Path):
@@ -184,7 +202,9 @@ def test_a_folder_trains_and_names_what_is_broken(server: ComfyServer, folder: P
 def test_notes_on_files_are_told(server: ComfyServer, folder: Path):
     frames = [Image.new("RGB", (96, 96), colour) for colour in ("red", "blue")]
     frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
-    told = server.run_well(loaded(folder.name, masks_from="no masks: all of each picture is learned")).text("folder_info")
+    told = server.run_well(loaded(folder.name, masks_from="no masks: all of each picture is learned")).text(
+        "folder_info"
+    )
     (folder / "moving.gif").unlink()
     assert told.splitlines()[0] == f"4 references from {folder.name!r}, 1 broken files"
     assert "note: moving.gif: only the first of 2 frames is used" in told.splitlines()

@@ -18,7 +18,13 @@ CONTROL = "test-lllite.safetensors"
 def advanced_sampler(model: list) -> Workflow:
     workflow = sampling(model)
     inputs = {name: value for name, value in workflow["sampler"]["inputs"].items() if name not in ("seed", "denoise")}
-    window = {"add_noise": "enable", "noise_seed": 7, "start_at_step": 0, "end_at_step": 2, "return_with_leftover_noise": "disable"}
+    window = {
+        "add_noise": "enable",
+        "noise_seed": 7,
+        "start_at_step": 0,
+        "end_at_step": 2,
+        "return_with_leftover_noise": "disable",
+    }
     return {**workflow, "sampler": node("KSamplerAdvanced", **inputs, **window)}
 
 
@@ -67,7 +73,10 @@ def test_a_lora_acts_in_training(server: ComfyServer):
     write_lora(server)
     plain = server.run_well(training()).text("info")
     with_lora = server.run_well({**training(model=["lora", 0]), "lora": lora(["model", 0])}).text("info")
-    lines = [next(line for line in info.splitlines() if line.startswith("evaluation loss inside")) for info in (plain, with_lora)]
+    lines = [
+        next(line for line in info.splitlines() if line.startswith("evaluation loss inside"))
+        for info in (plain, with_lora)
+    ]
     assert lines[0].split("before")[0] != lines[1].split("before")[0]
 
 
@@ -90,7 +99,12 @@ def test_controlnet_for_anima_acts_before_and_after_the_patch_alike(server: Comf
 
 def test_a_later_start_and_an_earlier_end_are_each_between_all_and_nothing(server: ComfyServer):
     trained, latents = training(), {}
-    for name, window in {"all": {}, "late": {"start_percent": 0.5}, "early": {"end_percent": 0.5}, "none": {"start_percent": 1.0}}.items():
+    for name, window in {
+        "all": {},
+        "late": {"start_percent": 0.5},
+        "early": {"end_percent": 0.5},
+        "none": {"start_percent": 1.0},
+    }.items():
         workflow = {**trained, "patch": patch(["model", 0], ["train", 0], **window), **sampling(["patch", 0], steps=4)}
         latents[name] = server.latent(server.run_well(workflow), "latent")
     plain = server.latent(server.run_well({**trained, **sampling(["model", 0], steps=4)}), "latent")
@@ -130,12 +144,27 @@ def write_control(server: ComfyServer) -> None:
 
     generator = numpy.random.default_rng(struct.unpack("<I", b"lite")[0])
     half, dim, embedding, inner = 8, 16, 8, 4
-    shapes = {"conv1": (half, 3, 4, 4), "conv2": (half, half, 3, 3), "conv3": (dim, half, 4, 4), "proj": (embedding, dim, 1, 1)}
-    tensors = {f"lllite_conditioning1.{name}.weight": generator.normal(size=shape) * 0.3 for name, shape in shapes.items()}
+    shapes = {
+        "conv1": (half, 3, 4, 4),
+        "conv2": (half, half, 3, 3),
+        "conv3": (dim, half, 4, 4),
+        "proj": (embedding, dim, 1, 1),
+    }
+    tensors = {
+        f"lllite_conditioning1.{name}.weight": generator.normal(size=shape) * 0.3 for name, shape in shapes.items()
+    }
     tensors |= {f"lllite_conditioning1.{name}.bias": numpy.zeros(shape[0]) for name, shape in shapes.items()}
     for name, width in (("norm1", half), ("norm2", half), ("norm3", dim), ("out_norm", embedding)):
-        tensors |= {f"lllite_conditioning1.{name}.weight": numpy.ones(width), f"lllite_conditioning1.{name}.bias": numpy.zeros(width)}
-    linear = {"down": (inner, ANIMA_WIDTH), "mid": (inner, inner + embedding), "cond_to_film": (2 * inner, embedding), "up": (ANIMA_WIDTH, inner)}
+        tensors |= {
+            f"lllite_conditioning1.{name}.weight": numpy.ones(width),
+            f"lllite_conditioning1.{name}.bias": numpy.zeros(width),
+        }
+    linear = {
+        "down": (inner, ANIMA_WIDTH),
+        "mid": (inner, inner + embedding),
+        "cond_to_film": (2 * inner, embedding),
+        "up": (ANIMA_WIDTH, inner),
+    }
     for target in ("2_self_attn_q_proj", "3_cross_attn_q_proj", "4_mlp_layer1"):
         for name, shape in linear.items():
             tensors[f"lllite_dit_blocks_{target}.{name}.weight"] = generator.normal(size=shape) * 0.3

@@ -1,4 +1,5 @@
-"""The whole path over HTTP: a picture and its mask are learned, the context is patched into the model, a picture is sampled."""
+"""The whole path over HTTP: a picture and its mask are learned, the context is patched into the model, a picture is
+sampled."""
 
 from __future__ import annotations
 

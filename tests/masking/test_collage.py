@@ -80,7 +80,9 @@ def test_every_reference_is_shown_whole_upright_and_undistorted_under_its_own_ma
 def test_each_cell_keeps_its_own_mask() -> None:
     mask = torch.zeros(100, 100)
     mask[:, 50:] = 0.5
-    collage = compose_collage([torch.rand(100, 100, 3), torch.rand(50, 50, 3)], [mask, None], CollageLayout(width=216, height=116, gutter=8))
+    collage = compose_collage(
+        [torch.rand(100, 100, 3), torch.rand(50, 50, 3)], [mask, None], CollageLayout(width=216, height=116, gutter=8)
+    )
     first, second = collage.places
     cell = collage.mask[first.rows, first.columns]
     assert torch.equal(cell[:, : first.width // 2 - 2], torch.zeros(first.height, first.width // 2 - 2))
@@ -143,7 +145,9 @@ def test_what_does_not_fit_is_refused(count: int, layout: CollageLayout, sentenc
         compose_collage([torch.rand(50, 50, 3)] * count, [None] * count, layout)
 
 
-@pytest.mark.parametrize("options", [{"width": 0}, {"rows": 0}, {"gutter": -1}, {"background": "dark"}, {"background": "#12345"}])
+@pytest.mark.parametrize(
+    "options", [{"width": 0}, {"rows": 0}, {"gutter": -1}, {"background": "dark"}, {"background": "#12345"}]
+)
 def test_a_senseless_layout_is_refused(options: dict[str, int | str]) -> None:
     with pytest.raises(ValueError, match="expected"):
         CollageLayout(**options)

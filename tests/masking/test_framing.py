@@ -5,7 +5,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anima_fast_train.masking import Box, Framed, box_of_mask, crop_to_aspect, crop_to_mask, flip, letterbox, resize_mask, resize_picture
+from anima_fast_train.masking import (
+    Box,
+    Framed,
+    box_of_mask,
+    crop_to_aspect,
+    crop_to_mask,
+    flip,
+    letterbox,
+    resize_mask,
+    resize_picture,
+)
 
 unhurried = settings(deadline=None, max_examples=80)
 
@@ -28,7 +38,12 @@ def marked_pictures(draw: st.DrawFn) -> Framed:
 @given(framed=marked_pictures(), margin=st.floats(0, 2), aspect=st.floats(0.1, 10))
 @unhurried
 def test_the_marker_stays_under_its_mask(framed: Framed, margin: float, aspect: float) -> None:
-    for turned in (crop_to_mask(framed, margin), letterbox(framed, aspect, colour=0.0), crop_to_aspect(framed, aspect), flip(framed)):
+    for turned in (
+        crop_to_mask(framed, margin),
+        letterbox(framed, aspect, colour=0.0),
+        crop_to_aspect(framed, aspect),
+        flip(framed),
+    ):
         assert turned.image.shape[:2] == turned.mask.shape
         assert torch.equal(turned.image[..., 1], turned.mask)
     assert torch.equal(crop_to_mask(framed, margin).mask.sum(), framed.mask.sum())

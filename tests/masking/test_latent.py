@@ -1,4 +1,5 @@
-"""That the latent mask weighs what the artist drew: sd-scripts' area rule, thin lines, coverage, and words where something is lost."""
+"""That the latent mask weighs what the artist drew: sd-scripts' area rule, thin lines, coverage, and words where
+something is lost."""
 
 import pytest
 import torch
@@ -6,7 +7,14 @@ import torch.nn.functional as F
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from anima_fast_train.masking import coverage, extract_mask, latent_size_of, match_masks, report_reduction, to_latent_mask
+from anima_fast_train.masking import (
+    coverage,
+    extract_mask,
+    latent_size_of,
+    match_masks,
+    report_reduction,
+    to_latent_mask,
+)
 
 DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
 ANY_TYPE = st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8, torch.bool])
@@ -57,14 +65,24 @@ def test_every_layout_gives_b1hw(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@given(size=sizes(), cell=st.integers(1, 16), batch=st.integers(0, 3), dtype=ANY_TYPE, mode=st.sampled_from(["area", "max"]))
+@given(
+    size=sizes(),
+    cell=st.integers(1, 16),
+    batch=st.integers(0, 3),
+    dtype=ANY_TYPE,
+    mode=st.sampled_from(["area", "max"]),
+)
 @example(size=(4096, 410), cell=8, batch=1, dtype=torch.bfloat16, mode="max")
 @example(size=(411, 4095), cell=8, batch=1, dtype=torch.float32, mode="area")
 @unhurried
-def test_any_mask_gives_weights_from_0_to_1(device: str, size: tuple[int, int], cell: int, batch: int, dtype: torch.dtype, mode: str) -> None:
+def test_any_mask_gives_weights_from_0_to_1(
+    device: str, size: tuple[int, int], cell: int, batch: int, dtype: torch.dtype, mode: str
+) -> None:
     height, width = size
     latent_size = (-(-height // cell), -(-width // cell))
-    mask = random_mask((batch, height, width) if height * width < 2**20 else (1, height, width), dtype, seed=height).to(device)
+    mask = random_mask((batch, height, width) if height * width < 2**20 else (1, height, width), dtype, seed=height).to(
+        device
+    )
     if len(mask) == 0:
         with pytest.raises(ValueError, match="^at least one reference mask is required$"):
             to_latent_mask(mask, latent_size, mode)
@@ -78,7 +96,9 @@ def test_any_mask_gives_weights_from_0_to_1(device: str, size: tuple[int, int], 
 
 @given(latent_size=sizes(), cell=st.integers(1, 64), dtype=ANY_TYPE)
 @unhurried
-def test_area_preserves_coverage_where_the_sides_divide_evenly(latent_size: tuple[int, int], cell: int, dtype: torch.dtype) -> None:
+def test_area_preserves_coverage_where_the_sides_divide_evenly(
+    latent_size: tuple[int, int], cell: int, dtype: torch.dtype
+) -> None:
     cell = max(1, min(cell, 4096 // max(latent_size)))
     mask = random_mask((1, latent_size[0] * cell, latent_size[1] * cell), dtype, seed=cell)
     drawn = (mask.double() / 255 if dtype == torch.uint8 else mask.double()).mean()

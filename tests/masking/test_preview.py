@@ -68,7 +68,9 @@ def words_below(monkeypatch: pytest.MonkeyPatch, image: torch.Tensor, mask: torc
     written: list[str] = []
     with monkeypatch.context() as watched:
         watched.setattr(ImageDraw.ImageDraw, "text", lambda _, place, text, *style: written.append(text))
-        preview_reference(image, mask, to_latent_mask(mask, (image.shape[0] // 8, image.shape[1] // 8), mode), "hair.png")
+        preview_reference(
+            image, mask, to_latent_mask(mask, (image.shape[0] // 8, image.shape[1] // 8), mode), "hair.png"
+        )
     return " ".join(written)
 
 
@@ -88,13 +90,18 @@ def test_a_line_one_pixel_wide_is_warned_of_in_words(monkeypatch: pytest.MonkeyP
 def test_any_shape_of_picture_has_a_sheet(size: tuple[int, int]) -> None:
     mask = torch.ones(*size)
     mask[0] = 0.5
-    sheet = preview_reference(torch.rand(*size, 3), mask, to_latent_mask(mask, (size[0] // 8, size[1] // 8)), "a title, " * 20)
+    sheet = preview_reference(
+        torch.rand(*size, 3), mask, to_latent_mask(mask, (size[0] // 8, size[1] // 8)), "a title, " * 20
+    )
     assert min(sheet.size) > 90
     assert max(sheet.size) < 4000
 
 
 def test_sheets_of_any_width_make_one_image() -> None:
-    sheets = [preview_reference(torch.rand(32, width, 3), torch.ones(32, width), torch.ones(1, 1, 4, width // 8), "x") for width in (32, 64)]
+    sheets = [
+        preview_reference(torch.rand(32, width, 3), torch.ones(32, width), torch.ones(1, 1, 4, width // 8), "x")
+        for width in (32, 64)
+    ]
     page = preview_tensor(sheets)
     assert page.shape == (1, sum(sheet.height for sheet in sheets), max(sheet.width for sheet in sheets), 3)
     assert page.dtype == torch.float32

@@ -37,7 +37,9 @@ def test_growing_a_dot_gives_a_true_disc_of_its_weight(weight: float) -> None:
 def test_growing_equals_the_definition_of_dilation(size: tuple[int, int], radius: int, seed: int, binary: bool) -> None:
     mask = random_mask(size, seed, binary=binary)
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    expected = ndimage.grey_dilation(mask[0].numpy(), footprint=x * x + y * y <= radius * radius, mode="constant", cval=0)
+    expected = ndimage.grey_dilation(
+        mask[0].numpy(), footprint=x * x + y * y <= radius * radius, mode="constant", cval=0
+    )
     assert torch.equal(grow(mask, radius)[0], torch.from_numpy(expected))
 
 

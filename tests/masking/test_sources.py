@@ -21,7 +21,9 @@ def rgba() -> torch.Tensor:
         ("transparent", [1.0, 0.0, 0.5]),
     ],
 )
-def test_one_rgba_picture_gives_the_documented_mask_of_each_source(rgba: torch.Tensor, source: str, expected: list[float]) -> None:
+def test_one_rgba_picture_gives_the_documented_mask_of_each_source(
+    rgba: torch.Tensor, source: str, expected: list[float]
+) -> None:
     torch.testing.assert_close(extract_mask(source, picture=rgba), torch.tensor([[expected]]))
 
 
@@ -59,7 +61,10 @@ def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
 
 def test_an_inverted_mask_of_a_picture_without_transparency_does_not_learn_all_in_silence() -> None:
     of_load_image = torch.zeros(1, 64, 64)
-    with pytest.raises(ValueError, match="the MASK to invert is black everywhere, as Load Image gives it for a picture without transparency"):
+    with pytest.raises(
+        ValueError,
+        match="the MASK to invert is black everywhere, as Load Image gives it for a picture without transparency",
+    ):
         extract_mask("inverted mask", mask=of_load_image)
     # In a batch, one picture of which nothing is left out is no mistake.
     half = torch.zeros(64, 64)

@@ -1,4 +1,5 @@
-"""Two backbones for the tests: one of a few hundred numbers whose behaviour is known exactly, and the real miniature."""
+"""Two backbones for the tests: one of a few hundred numbers whose behaviour is known exactly, and the real
+miniature."""
 
 from __future__ import annotations
 
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor
 
 from anima_fast_train.training import EncodedReference
-from anima_fast_train.training.flow import RectifiedFlow
+from anima_fast_train.training.diffusion.parametrisation import RectifiedFlow
 from anima_fast_train.training.miniature.backbone import MiniatureBackbone
-from anima_fast_train.training.tokens import insert_tokens
+from anima_fast_train.training.trainables.padding_slots import insert_tokens
 
 CHANNELS, WIDTH, BLOCKS = 4, 6, 2
 
@@ -80,7 +81,11 @@ def encoded(tiny: TinyBackbone) -> Callable[..., EncodedReference]:
     """Makes references for the tiny backbone: a bright square, which the mask selects, on a dark and noisy ground."""
 
     def make(
-        size: tuple[int, int] = (6, 8), mask: Tensor | None = None, seed: int = 0, five: bool = False, weight: float = 1.0
+        size: tuple[int, int] = (6, 8),
+        mask: Tensor | None = None,
+        seed: int = 0,
+        five: bool = False,
+        weight: float = 1.0,
     ) -> EncodedReference:
         latent = 0.3 * torch.randn(1, CHANNELS, *size, generator=torch.Generator().manual_seed(seed)) - 0.5
         square = torch.zeros(1, 1, *size)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from anima_fast_train.masking import random_window, resize_mask
 from anima_fast_train.training import Framing, encode_references, make_reference, train_context_tokens
-from anima_fast_train.training.appearance import BACKGROUNDS, DRAWN_PICTURES, PictureVariety, appearances
+from anima_fast_train.training.references.augmentation import BACKGROUNDS, DRAWN_PICTURES, PictureVariety, appearances
+from anima_fast_train.training.references.variants import Augmentation
 from anima_fast_train.training.settings import TrainingSettings
-from anima_fast_train.training.variants import Augmentation
 
 FRAMING = Framing(size=64)
 RED = torch.tensor([1.0, 0.0, 0.0])
@@ -93,7 +93,9 @@ def test_a_random_crop_shows_the_same_size_and_keeps_the_mask_on_the_subject():
     rows=st.floats(0, 1),
     spread=st.floats(0, 0.5),
 )
-def test_a_random_window_lies_inside_and_keeps_half_of_the_subject(height: int, width: int, smallest: float, seed: int, rows: float, spread: float):
+def test_a_random_window_lies_inside_and_keeps_half_of_the_subject(
+    height: int, width: int, smallest: float, seed: int, rows: float, spread: float
+):
     mask = torch.zeros(height, width)
     top = min(height - 1, int(rows * height))
     mask[top : top + 1 + int(spread * height)] = 0.7
@@ -131,10 +133,15 @@ def test_half_of_the_draws_show_the_reference_as_it_is(flip: bool):
 
 
 def test_varied_pictures_train_and_the_evaluation_sees_the_reference_as_it_is(tiny: Any):
-    references = encode_references(tiny, [subject()], FRAMING, augmentation=Augmentation(pictures=PictureVariety(random_crop=0.3)))
+    references = encode_references(
+        tiny, [subject()], FRAMING, augmentation=Augmentation(pictures=PictureVariety(random_crop=0.3))
+    )
     plain = encode_references(tiny, [subject()], FRAMING)
     settings = TrainingSettings(steps=4, num_tokens=2)
-    varied_run, plain_run = train_context_tokens(tiny, references, settings), train_context_tokens(tiny, plain, settings)
+    varied_run, plain_run = (
+        train_context_tokens(tiny, references, settings),
+        train_context_tokens(tiny, plain, settings),
+    )
     assert varied_run.before == plain_run.before
     assert not torch.equal(varied_run.context.tokens, plain_run.context.tokens)
 

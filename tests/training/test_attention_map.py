@@ -11,11 +11,19 @@ import pytest
 import torch
 from PIL import Image
 
-from anima_fast_train.training import Framing, encode_references, make_reference, masked_diffusion_loss, train_context_tokens
-from anima_fast_train.training.appearance import PictureVariety, appearances
-from anima_fast_train.training.batches import BatchSource
-from anima_fast_train.training.reference import prepare_reference, read_reference, references_from_batch
-from anima_fast_train.training.reference_list import ReferenceList
+from anima_fast_train.training import (
+    Framing,
+    encode_references,
+    make_reference,
+    masked_diffusion_loss,
+    train_context_tokens,
+)
+from anima_fast_train.training.batches.batch import BatchSource
+from anima_fast_train.training.references.augmentation import PictureVariety, appearances
+from anima_fast_train.training.references.prepare import prepare_reference
+from anima_fast_train.training.references.reference import references_from_batch
+from anima_fast_train.training.references.reference_file import read_reference
+from anima_fast_train.training.references.reference_list import ReferenceList
 from anima_fast_train.training.settings import TrainingSettings
 
 FRAMING = Framing(size=64)
@@ -35,8 +43,12 @@ def test_emphasis_multiplies_the_weight_of_the_mask():
     weight = mask.clamp(0.2, 1) * emphasis
     error = (prediction - target).square().mean(1, keepdim=True)
     expected = (weight * error).flatten(1).mean(1) / weight.flatten(1).mean(1)
-    torch.testing.assert_close(masked_diffusion_loss(prediction, target, mask, unmasked_weight=0.2, emphasis=emphasis), expected)
-    video = masked_diffusion_loss(prediction[:, :, None], target[:, :, None], mask, unmasked_weight=0.2, emphasis=emphasis)
+    torch.testing.assert_close(
+        masked_diffusion_loss(prediction, target, mask, unmasked_weight=0.2, emphasis=emphasis), expected
+    )
+    video = masked_diffusion_loss(
+        prediction[:, :, None], target[:, :, None], mask, unmasked_weight=0.2, emphasis=emphasis
+    )
     torch.testing.assert_close(video, expected)
 
 
@@ -47,20 +59,27 @@ def test_where_the_mask_is_black_emphasis_learns_nothing():
     assert masked_diffusion_loss(prediction, target, mask, emphasis=torch.full_like(mask, 9.0)) == 1
 
 
-@pytest.mark.parametrize("framing", [FRAMING, replace(FRAMING, flip=True), replace(FRAMING, fit="letterbox"), replace(FRAMING, fit="crop")])
+@pytest.mark.parametrize(
+    "framing", [FRAMING, replace(FRAMING, flip=True), replace(FRAMING, fit="letterbox"), replace(FRAMING, fit="crop")]
+)
 @pytest.mark.parametrize("size", [(64, 64), (100, 61)])
 def test_the_map_stays_on_what_it_marks(framing: Framing, size: tuple[int, int]):
     prepared = prepare_reference(marked(*size), framing)
     assert prepared.attention is not None
     assert prepared.attention.shape == prepared.image.shape[:2]
-    selected = torch.nn.functional.interpolate(prepared.mask[None, None], size=prepared.image.shape[:2], mode="area")[0, 0] > 0.99
+    selected = (
+        torch.nn.functional.interpolate(prepared.mask[None, None], size=prepared.image.shape[:2], mode="area")[0, 0]
+        > 0.99
+    )
     torch.testing.assert_close(prepared.attention[selected], prepared.image[..., 0][selected])
 
 
 def test_the_map_follows_crops_to_the_mask_and_random_ones():
     reference = marked()
     reference = replace(reference, mask=torch.zeros(64, 64).index_fill(0, torch.arange(10, 60), 1.0))
-    for shown in appearances(reference, replace(FRAMING, crop_margin=0.0), PictureVariety(flip=True, random_crop=0.4), torch.Generator()):
+    for shown in appearances(
+        reference, replace(FRAMING, crop_margin=0.0), PictureVariety(flip=True, random_crop=0.4), torch.Generator()
+    ):
         assert shown.attention is not None
         torch.testing.assert_close(shown.attention, shown.image[..., 0])
 
@@ -105,7 +124,9 @@ def test_a_map_from_a_file_may_be_smaller_but_not_of_another_shape(tmp_path: Pat
     assert reference.attention is not None
     assert reference.attention.shape == (32, 64)
     Image.new("L", (32, 32), 128).save(tmp_path / "map.png")
-    sentence = "the attention map of 'picture.png' is 32x32 (aspect 1.00), expected the aspect of its picture, 64x32 (2.00)"
+    sentence = (
+        "the attention map of 'picture.png' is 32x32 (aspect 1.00), expected the aspect of its picture, 64x32 (2.00)"
+    )
     with pytest.raises(ValueError, match=re.escape(sentence)):
         read_reference(tmp_path / "picture.png", attention_path=tmp_path / "map.png")
 

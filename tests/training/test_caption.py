@@ -5,7 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anima_fast_train.training.caption import CaptionOptions, draw_caption, fill_template, join_captions, parse_templates
+from anima_fast_train.training.references.caption import (
+    CaptionOptions,
+    draw_caption,
+    fill_template,
+    join_captions,
+    parse_templates,
+)
 
 TAGS = "1girl, red hair, school uniform, smile"
 
@@ -80,19 +86,32 @@ def test_caption_dropout_empties_its_share_of_prompts() -> None:
 
 
 def test_a_seed_repeats_the_prompts_and_another_does_not() -> None:
-    options = CaptionOptions(templates="[filewords]\nart, [filewords]", shuffle_tags=True, tag_dropout=0.2, caption_dropout=0.1)
+    options = CaptionOptions(
+        templates="[filewords]\nart, [filewords]", shuffle_tags=True, tag_dropout=0.2, caption_dropout=0.1
+    )
     assert draws(options, 30, seed=4) == draws(options, 30, seed=4)
     assert draws(options, 30, seed=4) != draws(options, 30, seed=5)
 
 
-@given(templates=st.text(), caption=st.text(), shuffle=st.booleans(), tags=st.floats(0, 1), empty=st.floats(0, 1), seed=st.integers(0, 99))
-def test_any_text_gives_a_prompt(templates: str, caption: str, shuffle: bool, tags: float, empty: float, seed: int) -> None:
+@given(
+    templates=st.text(),
+    caption=st.text(),
+    shuffle=st.booleans(),
+    tags=st.floats(0, 1),
+    empty=st.floats(0, 1),
+    seed=st.integers(0, 99),
+)
+def test_any_text_gives_a_prompt(
+    templates: str, caption: str, shuffle: bool, tags: float, empty: float, seed: int
+) -> None:
     options = CaptionOptions(templates, "mira", shuffle, tags, empty)
     first, second = draws(options, 2, caption, seed)
     assert options.is_random or first == second
 
 
-@pytest.mark.parametrize("options", [{"tag_dropout": 1.1}, {"caption_dropout": -0.1}, {"caption_dropout": float("nan")}])
+@pytest.mark.parametrize(
+    "options", [{"tag_dropout": 1.1}, {"caption_dropout": -0.1}, {"caption_dropout": float("nan")}]
+)
 def test_a_chance_outside_0_to_1_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="dropout is .*, expected a probability from 0 to 1"):
         CaptionOptions(**options)

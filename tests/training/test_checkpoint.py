@@ -14,15 +14,29 @@ import pytest
 import torch
 from torch import Tensor
 
-from anima_fast_train.training import EncodedReference, ReferenceContext, StepReport, TrainingSettings, train_context_tokens
-from anima_fast_train.training import checkpoint as checkpoint_module
-from anima_fast_train.training.checkpoint import CheckpointPlan, TrainingState
-from anima_fast_train.training.history_file import COLUMNS, history_csv
+from anima_fast_train.training import (
+    EncodedReference,
+    ReferenceContext,
+    StepReport,
+    TrainingSettings,
+    train_context_tokens,
+)
+from anima_fast_train.training import run_state as checkpoint_module
+from anima_fast_train.training.reports.history_file import COLUMNS, history_csv
+from anima_fast_train.training.run_state import CheckpointPlan, TrainingState
 
 MakeReference = Callable[..., EncodedReference]
 KILLS = int(os.environ.get("ANIMA_FAST_TRAIN_KILLS", "10"))
 SETTINGS = TrainingSettings(
-    steps=40, num_tokens=3, noise_pool=16, evaluations=5, ema=0.9, time_ranges=2, negative_tokens=2, init_text="ab", clip_norm=1.0
+    steps=40,
+    num_tokens=3,
+    noise_pool=16,
+    evaluations=5,
+    ema=0.9,
+    time_ranges=2,
+    negative_tokens=2,
+    init_text="ab",
+    clip_norm=1.0,
 )
 
 
@@ -52,7 +66,9 @@ def cancel_at(step: int) -> Callable[[StepReport], None]:
 
 
 @pytest.mark.parametrize("step", [1, 8, 23, 39])
-def test_a_cancelled_run_resumes_to_the_same_tokens(tiny: Any, encoded: MakeReference, tmp_path: Path, step: int) -> None:
+def test_a_cancelled_run_resumes_to_the_same_tokens(
+    tiny: Any, encoded: MakeReference, tmp_path: Path, step: int
+) -> None:
     references = [encoded(seed=1), encoded(size=(8, 6), seed=2, weight=2.0)]
     whole = train_context_tokens(tiny, references, SETTINGS)
     plan = CheckpointPlan(tmp_path / "run.safetensors", every=1000)
@@ -60,11 +76,16 @@ def test_a_cancelled_run_resumes_to_the_same_tokens(tiny: Any, encoded: MakeRefe
         train_context_tokens(tiny, references, SETTINGS, cancel_at(step), plan)
     resumed = train_context_tokens(tiny, references, SETTINGS, resume=TrainingState.load(plan.path))
     assert same_context(whole.context, resumed.context)
-    assert (whole.losses, whole.evaluations, whole.kept_step) == (resumed.losses, resumed.evaluations, resumed.kept_step)
+    assert (whole.losses, whole.evaluations, whole.kept_step) == (
+        resumed.losses,
+        resumed.evaluations,
+        resumed.kept_step,
+    )
 
 
 class InterruptedForward:
-    """A backbone whose forward pass is interrupted in the middle of a training step, after the step has drawn its noise."""
+    """A backbone whose forward pass is interrupted in the middle of a training step, after the step has drawn its
+    noise."""
 
     def __init__(self, backbone: Any, step: int) -> None:
         self._backbone, self._left = backbone, step
@@ -79,7 +100,9 @@ class InterruptedForward:
         return self._backbone.predict(x_t, sigma, context, tokens)
 
 
-def test_a_run_cancelled_within_a_step_resumes_to_the_same_tokens(tiny: Any, encoded: MakeReference, tmp_path: Path) -> None:
+def test_a_run_cancelled_within_a_step_resumes_to_the_same_tokens(
+    tiny: Any, encoded: MakeReference, tmp_path: Path
+) -> None:
     references, plan = [encoded(seed=1), encoded(size=(8, 6), seed=2)], CheckpointPlan(tmp_path / "run.safetensors")
     whole = train_context_tokens(tiny, references, SETTINGS)
     with pytest.raises(Cancelled):
@@ -137,7 +160,12 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
 
 @pytest.mark.parametrize(
     ("changed", "named"),
-    [({"steps": 41}, "steps is 41 here and 40"), ({"seed": 5}, "seed"), ({"learning_rate": "0.2"}, "learning_rate"), ({"ema": 0.0}, "ema")],
+    [
+        ({"steps": 41}, "steps is 41 here and 40"),
+        ({"seed": 5}, "seed"),
+        ({"learning_rate": "0.2"}, "learning_rate"),
+        ({"ema": 0.0}, "ema"),
+    ],
 )
 def test_other_settings_are_refused_by_name(
     tiny: Any, encoded: MakeReference, tmp_path: Path, changed: dict[str, Any], named: str
@@ -166,19 +194,27 @@ def test_other_references_are_refused_by_name(
         train_context_tokens(tiny, [encoded(**changed)], SETTINGS, resume=state)
 
 
-def test_more_references_another_map_and_more_pictures_are_refused(tiny: Any, encoded: MakeReference, tmp_path: Path) -> None:
+def test_more_references_another_map_and_more_pictures_are_refused(
+    tiny: Any, encoded: MakeReference, tmp_path: Path
+) -> None:
     state, reference = cancelled_state(tiny, encoded, tmp_path), encoded()
     others = {
         "number of references is 2 here and 1": [reference, reference],
-        "mean of the attention map of reference 1 is 1.0 here and None": [replace(reference, attention=torch.ones(1, 1, 6, 8))],
-        "number of pictures times prompts of reference 1 is 2 here and 1": [replace(reference, variants=reference.views * 2)],
+        "mean of the attention map of reference 1 is 1.0 here and None": [
+            replace(reference, attention=torch.ones(1, 1, 6, 8))
+        ],
+        "number of pictures times prompts of reference 1 is 2 here and 1": [
+            replace(reference, variants=reference.views * 2)
+        ],
     }
     for sentence, references in others.items():
         with pytest.raises(ValueError, match=f"cannot resume: {sentence}"):
             train_context_tokens(tiny, references, SETTINGS, resume=state)
 
 
-def test_the_last_digits_of_an_encoder_do_not_keep_a_run_from_going_on(tiny: Any, encoded: MakeReference, tmp_path: Path) -> None:
+def test_the_last_digits_of_an_encoder_do_not_keep_a_run_from_going_on(
+    tiny: Any, encoded: MakeReference, tmp_path: Path
+) -> None:
     state, reference = cancelled_state(tiny, encoded, tmp_path), encoded()
     nearly = replace(reference, latent=reference.latent + 1e-5)
     assert train_context_tokens(tiny, [nearly], SETTINGS, resume=state).context.info.steps == SETTINGS.steps
@@ -207,7 +243,9 @@ def test_a_context_is_not_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_early_stop_keeps_tokens_no_worse_than_the_best_evaluation(tiny: Any, encoded: MakeReference) -> None:
-    settings = replace(SETTINGS, steps=400, evaluations=100, patience=3, learning_rate="0.5", rate_shape="constant", prior_weight=0.0)
+    settings = replace(
+        SETTINGS, steps=400, evaluations=100, patience=3, learning_rate="0.5", rate_shape="constant", prior_weight=0.0
+    )
     result = train_context_tokens(tiny, [encoded()], settings)
     assert len(result.losses) < 400
     assert any("stopped early" in warning for warning in result.warnings)

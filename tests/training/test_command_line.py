@@ -1,4 +1,5 @@
-"""The command does what its help says, and answers bad input with one sentence, exit code 2 and no half-written files."""
+"""The command does what its help says, and answers bad input with one sentence, exit code 2 and no half-written
+files."""
 
 from __future__ import annotations
 
@@ -20,9 +21,9 @@ from anima_fast_train.training import ReferenceContext
 from anima_fast_train.training.command_line import before_after, main
 from anima_fast_train.training.command_line.before_after import PROMPTS, other_prompts
 from anima_fast_train.training.command_line.watching import EVENTS
-from anima_fast_train.training.loss_plot import smoothed
 from anima_fast_train.training.miniature.backbone import WEIGHTS, sample
 from anima_fast_train.training.miniature.scene import draw_reference
+from anima_fast_train.training.reports.loss_plot import smoothed
 
 # In the order in which they are written.
 RESULTS = ("context.safetensors", "report.json", "info.txt", "history.csv", "loss.png", "mask.png", "before_after.png")
@@ -97,10 +98,29 @@ def check_results(folder: Path) -> dict[str, object]:
     """All files of a run are there, nothing else is, and the report holds what it must. Returns the report."""
     assert sorted(path.name for path in folder.iterdir() if path.name != EVENTS) == sorted(RESULTS)
     assert all(complete(folder / name) for name in RESULTS)
-    report = json.loads((folder / "report.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in report.json"))
-    required = {"seconds", "steps", "steps_per_second", "seed", "device", "coverage", "tokens", "final_loss", "peak_memory_mib", "evaluation_loss"}
+    report = json.loads(
+        (folder / "report.json").read_text(), parse_constant=lambda name: pytest.fail(f"{name} in report.json")
+    )
+    required = {
+        "seconds",
+        "steps",
+        "steps_per_second",
+        "seed",
+        "device",
+        "coverage",
+        "tokens",
+        "final_loss",
+        "peak_memory_mib",
+        "evaluation_loss",
+    }
     assert required <= report.keys()
-    assert report["evaluation_loss"].keys() == {"inside_before", "inside_after", "outside_before", "outside_after", "leak"}
+    assert report["evaluation_loss"].keys() == {
+        "inside_before",
+        "inside_after",
+        "outside_before",
+        "outside_after",
+        "leak",
+    }
     context = ReferenceContext.load(folder / "context.safetensors")
     assert report["tokens"] == list(context.tokens.shape)
     assert report["final_loss"] == context.info.final_loss
@@ -118,7 +138,17 @@ def without_and_with(folder: Path) -> tuple[numpy.ndarray, numpy.ndarray]:
 
 def test_train_writes_every_result_of_the_users_files(command: Command, files: Path, tmp_path: Path) -> None:
     arguments = ("--image", files / "picture.png", "--image", files / "transparent.png", "--mask", files / "mask.png")
-    done = command("train", *arguments, "--prompt", "1girl, smile, no such tag", *QUICK, "--seed", 5, "--output", tmp_path / "a" / "b")
+    done = command(
+        "train",
+        *arguments,
+        "--prompt",
+        "1girl, smile, no such tag",
+        *QUICK,
+        "--seed",
+        5,
+        "--output",
+        tmp_path / "a" / "b",
+    )
     assert (done.code, done.err) == (0, "")
     report = check_results(tmp_path / "a" / "b")
     assert (report["steps"], report["seed"], report["tokens"], report["device"]) == (2, 5, [6, 3, 192], "cpu")
@@ -132,22 +162,39 @@ def test_train_writes_every_result_of_the_users_files(command: Command, files: P
 
     shown = command("inspect", tmp_path / "a" / "b" / "context.safetensors")
     assert shown.code == 0
-    for line in ("tokens: [6, 3, 192]", "model_family: miniature", "steps: 2", "seed: 5", "reference_count: 2", "prompt: 1girl, smile, no such tag"):
+    for line in (
+        "tokens: [6, 3, 192]",
+        "model_family: miniature",
+        "steps: 2",
+        "seed: 5",
+        "reference_count: 2",
+        "prompt: 1girl, smile, no such tag",
+    ):
         assert line in shown.out
 
 
 @pytest.mark.parametrize("source", ["alpha", "red"])
 def test_the_mask_comes_from_where_the_user_says(command: Command, files: Path, tmp_path: Path, source: str) -> None:
-    reference = ("--image", files / "transparent.png") if source == "alpha" else ("--image", files / "picture.png", "--mask", files / "mask.png")
-    done = command("train", *reference, "--mask-source", source, *QUICK[:2], "--steps", 1, "--batch-size", 1, "--output", tmp_path)
+    reference = (
+        ("--image", files / "transparent.png")
+        if source == "alpha"
+        else ("--image", files / "picture.png", "--mask", files / "mask.png")
+    )
+    done = command(
+        "train", *reference, "--mask-source", source, *QUICK[:2], "--steps", 1, "--batch-size", 1, "--output", tmp_path
+    )
     assert done.code == 0
-    assert check_results(tmp_path)["coverage"] == pytest.approx(numpy.asarray(Image.open(files / "mask.png")).mean() / 255, abs=0.02)
+    assert check_results(tmp_path)["coverage"] == pytest.approx(
+        numpy.asarray(Image.open(files / "mask.png")).mean() / 255, abs=0.02
+    )
 
 
 def test_sample_reference_draws_the_same_character_for_a_seed(command: Command, tmp_path: Path) -> None:
     for name, seed in (("one", 3), ("same", 3), ("other", 4)):
         assert command("sample-reference", "--seed", seed, "--output", tmp_path / name).code == 0
-    contents = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "same", "other")]
+    contents = [
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "same", "other")
+    ]
     assert contents[0].keys() == {"reference.png", "mask.png", "prompt.txt"}
     assert contents[0] == contents[1]
     assert all(contents[0][name] != contents[2][name] for name in contents[0])
@@ -172,10 +219,22 @@ def refused(outcome: Outcome, words: str) -> None:
 
 BAD_REFERENCES = {
     "no mask": (["picture.png"], [], "at least one reference mask is required"),
-    "too many masks": (["picture.png"], ["mask.png", "mask.png"], "reference mask count must be 1 or match reference image count"),
-    "too few masks": (["picture.png"] * 3, ["mask.png"] * 2, "reference mask count must be 1 or match reference image count"),
+    "too many masks": (
+        ["picture.png"],
+        ["mask.png", "mask.png"],
+        "reference mask count must be 1 or match reference image count",
+    ),
+    "too few masks": (
+        ["picture.png"] * 3,
+        ["mask.png"] * 2,
+        "reference mask count must be 1 or match reference image count",
+    ),
     "black mask": (["picture.png"], ["black.png"], "the mask of 'picture.png' selects nothing: every pixel is black"),
-    "other aspect": (["picture.png"], ["square mask.png"], "is 64x64 (aspect 1.00), expected the aspect of its picture, 96x64 (1.50)"),
+    "other aspect": (
+        ["picture.png"],
+        ["square mask.png"],
+        "is 64x64 (aspect 1.00), expected the aspect of its picture, 96x64 (1.50)",
+    ),
     "cut picture": (["cut.png"], ["mask.png"], "cut.png': image file is truncated"),
     "cut mask": (["picture.png"], ["cut.png"], "cut.png': image file is truncated"),
     "no picture": (["text.png"], ["mask.png"], "text.png': it is not a picture of a known kind"),
@@ -216,13 +275,18 @@ def test_bad_references_are_refused(command: Command, files: Path, tmp_path: Pat
         ("--mask-source", "smell", "smell"),
     ],
 )
-def test_values_that_make_no_sense_are_refused(command: Command, files: Path, tmp_path: Path, option: str, value: str, words: str) -> None:
+def test_values_that_make_no_sense_are_refused(
+    command: Command, files: Path, tmp_path: Path, option: str, value: str, words: str
+) -> None:
     reference = ("--image", files / "picture.png", "--mask", files / "mask.png")
     refused(command("train", *reference, option, value, "--output", tmp_path / "out"), words)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [("bench", "--steps", 0), ("bench", "--rounds", -1), ("compare", "--seeds", 0), ("pretrain", "--steps", 0)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("bench", "--steps", 0), ("bench", "--rounds", -1), ("compare", "--seeds", 0), ("pretrain", "--steps", 0)],
+)
 def test_measurements_of_nothing_are_refused(
     command: Command, tmp_path: Path, arguments: tuple[str, str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +322,8 @@ def test_a_file_that_is_no_context_is_refused(command: Command, files: Path, nam
 
 
 def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None:
-    # Each fork of one process trains and is killed by SIGKILL just before its n-th file would be complete; 0: in the first step.
+    # Each fork of one process trains and is killed by SIGKILL just before its n-th file would be complete; 0: in the
+    # first step.
     killed = (0, 1, 2, len(RESULTS))
     code = f"""if True:
         import functools, os, signal, sys
@@ -285,12 +350,27 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
                 main()
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     """
-    reference = ["--image", str(files / "picture.png"), "--mask", str(files / "mask.png"), "--size", "32", "--steps", "1", "--batch-size", "1"]
+    reference = [
+        "--image",
+        str(files / "picture.png"),
+        "--mask",
+        str(files / "mask.png"),
+        "--size",
+        "32",
+        "--steps",
+        "1",
+        "--batch-size",
+        "1",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
-    subprocess.run([sys.executable, "-c", code, *reference], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", code, *reference], cwd=tmp_path, env=environment, check=True, capture_output=True
+    )
     for number in killed:
         # TensorBoard appends to its files, where it is installed.
-        kept = [path for path in (tmp_path / str(number)).iterdir() if not path.name.startswith(".") and path.name != EVENTS]
+        kept = [
+            path for path in (tmp_path / str(number)).iterdir() if not path.name.startswith(".") and path.name != EVENTS
+        ]
         assert {path.name for path in kept} == set(RESULTS[: max(0, number - 1)])
         assert all(complete(path) for path in kept)
 
@@ -299,7 +379,13 @@ def test_the_demo_learns_the_subject_and_leaves_the_background(tmp_path: Path) -
     """Learned: fails on random weights. The one run with default settings."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     code = "from anima_fast_train.training.command_line import main; main()"
-    subprocess.run([sys.executable, "-c", code, "demo", "--output", "demo"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-c", code, "demo", "--output", "demo"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
     loss = check_results(tmp_path / "demo")["evaluation_loss"]
     assert loss["inside_after"] <= 0.45 * loss["inside_before"]
     assert loss["outside_after"] <= 1.02 * loss["outside_before"]

@@ -1,4 +1,5 @@
-"""The measurements of the README, cut short: they write their rows, print their table and compare what they say they compare."""
+"""The measurements of the README, cut short: they write their rows, print their table and compare what they say they
+compare."""
 
 from __future__ import annotations
 
@@ -11,10 +12,11 @@ import numpy
 import pytest
 import torch
 
-from anima_fast_train.training.appearance import PictureVariety
-from anima_fast_train.training.command_line import compare, compare_steps, compare_verdicts, equal_time, main
-from anima_fast_train.training.command_line.sample_distance import distance_to
+from anima_fast_train.training.command_line import main
+from anima_fast_train.training.measurements import compare, compare_steps, compare_verdicts, equal_time
+from anima_fast_train.training.measurements.sample_distance import distance_to
 from anima_fast_train.training.miniature.scene import draw_elsewhere, draw_reference, reference_character
+from anima_fast_train.training.references.augmentation import PictureVariety
 from anima_fast_train.training.settings import TrainingSettings
 
 QUICK = TrainingSettings(steps=2, evaluations=2, batch_size=1, num_tokens=2)

@@ -17,13 +17,13 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from anima_fast_train.training.context import (
+from anima_fast_train.training.atomic_file import write_atomically
+from anima_fast_train.training.trainables.context_file import (
     FORMAT,
     FORMAT_VERSION,
     PACK_VERSION,
     ContextInfo,
     ReferenceContext,
-    write_atomically,
 )
 
 INFO = ContextInfo(
@@ -44,10 +44,14 @@ INFO = ContextInfo(
 )
 
 
-def context(blocks: int = 3, count: int = 2, width: int = 4, *, negative: int = 0, info: ContextInfo = INFO) -> ReferenceContext:
+def context(
+    blocks: int = 3, count: int = 2, width: int = 4, *, negative: int = 0, info: ContextInfo = INFO
+) -> ReferenceContext:
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randn(blocks, count, width, generator=generator)
-    return ReferenceContext(tokens, torch.randn(blocks, negative, width, generator=generator) if negative else None, info)
+    return ReferenceContext(
+        tokens, torch.randn(blocks, negative, width, generator=generator) if negative else None, info
+    )
 
 
 def rewrite(path: Path, tensors: dict[str, torch.Tensor] | None = None, **changes: str | None) -> Path:
@@ -105,7 +109,13 @@ def test_tokens_that_are_being_trained_are_saved_as_float32(tmp_path):
 def test_the_metadata_says_shape_and_versions(saved):
     with safetensors.safe_open(saved, "pt") as file:
         metadata = file.metadata()
-    expected = {"format": FORMAT, "format_version": "1.0", "block_count": "3", "context_dim": "4", "pack_version": PACK_VERSION}
+    expected = {
+        "format": FORMAT,
+        "format_version": "1.0",
+        "block_count": "3",
+        "context_dim": "4",
+        "pack_version": PACK_VERSION,
+    }
     assert expected.items() <= metadata.items()
     assert {field.name for field in dataclasses.fields(ContextInfo)} <= metadata.keys()
 
@@ -117,7 +127,14 @@ def test_the_pack_version_is_that_of_the_package():
 
 def test_a_file_of_a_future_minor_version_loads(saved):
     changes = {field.name: None for field in dataclasses.fields(ContextInfo) if field.name != "prompt"}
-    changes |= {"block_count": None, "context_dim": None, "format_version": "1.7", "coverage": "25 %", "seed": "[1]", "mood": "calm"}
+    changes |= {
+        "block_count": None,
+        "context_dim": None,
+        "format_version": "1.7",
+        "coverage": "25 %",
+        "seed": "[1]",
+        "mood": "calm",
+    }
     tensors = {**safetensors.torch.load_file(saved), "sigma_offsets": torch.zeros(3, 5)}
     loaded = ReferenceContext.load(rewrite(saved, tensors, **changes))
     assert torch.equal(loaded.tokens, context().tokens)
@@ -167,7 +184,10 @@ def test_a_safetensors_file_of_another_kind_is_refused(tmp_path, metadata):
         ({"tokens": torch.zeros(3, 0, 4)}, r"tokens have shape \[3, 0, 4\]"),
         ({"tokens": torch.zeros(2, 2, 4)}, r"block_count 3 and its tokens have shape \[2, 2, 4\]"),
         ({"tokens": torch.zeros(3, 2, 8)}, r"context_dim 4 and its tokens have shape \[3, 2, 8\]"),
-        ({"tokens": torch.zeros(3, 2, 4), "negative_tokens": torch.zeros(2, 2, 4)}, r"negative_tokens have shape \[2, 2, 4\]"),
+        (
+            {"tokens": torch.zeros(3, 2, 4), "negative_tokens": torch.zeros(2, 2, 4)},
+            r"negative_tokens have shape \[2, 2, 4\]",
+        ),
         ({"tokens": torch.full((3, 2, 4), float("nan"))}, "tokens hold numbers that are not finite"),
     ],
 )
@@ -244,7 +264,7 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_file_whole(sav
     pytest.importorskip("resource", reason="the kernel kills a process at a file size only on Unix")
     script = (
         "import resource, signal, sys, torch\n"
-        "from anima_fast_train.training.context import ReferenceContext\n"
+        "from anima_fast_train.training.trainables.context_file import ReferenceContext\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
         "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
@@ -257,7 +277,10 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_file_whole(sav
 
 def with_time_offsets() -> ReferenceContext:
     plain, generator = context(negative=1), torch.Generator().manual_seed(1)
-    offsets, negative_offsets = torch.randn(3, 4, 2, 4, generator=generator), torch.randn(3, 2, 1, 4, generator=generator)
+    offsets, negative_offsets = (
+        torch.randn(3, 4, 2, 4, generator=generator),
+        torch.randn(3, 2, 1, 4, generator=generator),
+    )
     return dataclasses.replace(plain, time_offsets=offsets, negative_time_offsets=negative_offsets)
 
 
@@ -267,7 +290,9 @@ def test_tokens_take_the_offset_of_the_range_that_sigma_lies_in(sigma: float, nu
     assert timed.time_offsets is not None
     assert torch.equal(timed.tokens_at(sigma), timed.tokens + timed.time_offsets[:, number])
     assert timed.negative_tokens is not None and timed.negative_time_offsets is not None
-    assert torch.equal(timed.negative_tokens_at(sigma), timed.negative_tokens + timed.negative_time_offsets[:, number // 2])
+    assert torch.equal(
+        timed.negative_tokens_at(sigma), timed.negative_tokens + timed.negative_time_offsets[:, number // 2]
+    )
     assert timed.time_ranges == 4
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anima_fast_train.training.context_comparison import Cell, parse_prompts, parse_scales, plan_cells
+from anima_fast_train.training.reports.context_comparison import Cell, parse_prompts, parse_scales, plan_cells
 
 
 def test_a_prompt_a_line_each_once() -> None:
@@ -31,7 +31,14 @@ def test_no_prompt_is_said() -> None:
 def test_the_model_without_context_is_one_picture_for_all_contexts() -> None:
     rows = plan_cells(["a", "b"], [0, 1], [0, 0.5, 1])
     assert [[cell.prompt for cell in row] for row in rows] == [["a"] * 6, ["b"] * 6]
-    assert rows[0] == [Cell("a", None), Cell("a", 0, 0.5), Cell("a", 0, 1), Cell("a", None), Cell("a", 1, 0.5), Cell("a", 1, 1)]
+    assert rows[0] == [
+        Cell("a", None),
+        Cell("a", 0, 0.5),
+        Cell("a", 0, 1),
+        Cell("a", None),
+        Cell("a", 1, 0.5),
+        Cell("a", 1, 1),
+    ]
     assert len(set(rows[0])) == 5
 
 

@@ -1,4 +1,5 @@
-"""References reach the trainer as latents, latent masks and prompts that belong together, or are refused in one sentence."""
+"""References reach the trainer as latents, latent masks and prompts that belong together, or are refused in one
+sentence."""
 
 from __future__ import annotations
 
@@ -11,10 +12,17 @@ import torch
 from torch import Tensor
 
 from anima_fast_train.masking import match_masks
-from anima_fast_train.training import Framing, Reference, encode_references, make_reference, masked_diffusion_loss, references_from_batch
-from anima_fast_train.training.appearance import PictureVariety
-from anima_fast_train.training.caption import CaptionOptions
-from anima_fast_train.training.variants import Augmentation
+from anima_fast_train.training import (
+    Framing,
+    Reference,
+    encode_references,
+    make_reference,
+    masked_diffusion_loss,
+    references_from_batch,
+)
+from anima_fast_train.training.references.augmentation import PictureVariety
+from anima_fast_train.training.references.caption import CaptionOptions
+from anima_fast_train.training.references.variants import Augmentation
 
 FRAMING = Framing(size=64)
 MIRRORED = PictureVariety(flip=True)
@@ -30,7 +38,9 @@ def half(width: int = 64, height: int = 64, **changes: Any) -> Reference:
 def test_latent_mask_and_latent_show_the_same_place(tiny: Any) -> None:
     for dimensions in (4, 5):
         tiny.dimensions = dimensions
-        (encoded,) = encode_references(tiny, [half(128, 64, caption="ab", weight=2.0, repeats=3, name="half.png")], FRAMING)
+        (encoded,) = encode_references(
+            tiny, [half(128, 64, caption="ab", weight=2.0, repeats=3, name="half.png")], FRAMING
+        )
         assert encoded.image_size == (96, 48)
         assert encoded.latent.shape == (1, 4, *(1,) * (dimensions - 4), 6, 12)
         assert encoded.latent_mask.shape == (1, 1, 6, 12)
@@ -90,7 +100,9 @@ def test_random_prompts_come_from_the_generator(tiny: Any) -> None:
     augmentation = Augmentation(CaptionOptions(templates="a\nb\nc"))
     drawn = []
     for seed in (1, 1, 2):
-        (encoded,) = encode_references(tiny, [half()], FRAMING, augmentation=augmentation, generator=torch.Generator().manual_seed(seed))
+        (encoded,) = encode_references(
+            tiny, [half()], FRAMING, augmentation=augmentation, generator=torch.Generator().manual_seed(seed)
+        )
         assert len(encoded.views) > 3
         drawn.append(torch.cat([view.context for view in encoded.views]))
     assert torch.equal(drawn[0], drawn[1])

@@ -11,9 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anima_fast_train.training import EncodedReference, Evaluation, EvaluationGrid, TrainingSettings, train_context_tokens
+from anima_fast_train.training import (
+    EncodedReference,
+    Evaluation,
+    EvaluationGrid,
+    TrainingSettings,
+    train_context_tokens,
+)
 from anima_fast_train.training.evaluation import automatic_grid_size, evaluation_steps
-from anima_fast_train.training.token_parameters import TrainedTokens
+from anima_fast_train.training.trainables.context_tokens import TrainedTokens
 
 MakeReference = Callable[..., EncodedReference]
 NO_CHANGE = TrainedTokens(torch.zeros(2, 3, 6))
@@ -50,7 +56,9 @@ def test_the_figures_are_those_of_the_definitions(tiny: Any, encoded: MakeRefere
     mask = reference.latent_mask[0, 0] > 0
     for sigma, noise in zip(pool.sigma, pool.noise, strict=True):
         x_t = (1 - sigma) * reference.latent + sigma * noise
-        without, prediction = (tiny.predict(x_t, sigma[None], reference.context, tokens) for tokens in (None, SOME.tokens))
+        without, prediction = (
+            tiny.predict(x_t, sigma[None], reference.context, tokens) for tokens in (None, SOME.tokens)
+        )
         error = (prediction - (noise - reference.latent)).square().mean(1)[0]
         inside.append(error[mask].mean())
         outside.append(error[~mask].mean())
@@ -88,7 +96,9 @@ def test_the_grid_shows_references_as_they_are(tiny: Any, encoded: MakeReference
 def test_batch_size_is_only_a_matter_of_memory(tiny: Any, encoded: MakeReference) -> None:
     whole, single = (EvaluationGrid(tiny, [encoded()], entries=7, batch_size=size).measure(SOME) for size in (7, 1))
     assert isinstance(whole, Evaluation)
-    assert (whole.inside, whole.outside, whole.leak) == pytest.approx((single.inside, single.outside, single.leak), rel=1e-5)
+    assert (whole.inside, whole.outside, whole.leak) == pytest.approx(
+        (single.inside, single.outside, single.leak), rel=1e-5
+    )
 
 
 @given(steps=st.integers(1, 5000), evaluations=st.integers(1, 50))

@@ -1,4 +1,5 @@
-"""That every kind of picture file an artist may bring is read as it looks, and that a broken one gives one sentence with its name."""
+"""That every kind of picture file an artist may bring is read as it looks, and that a broken one gives one sentence
+with its name."""
 
 import struct
 import zlib
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from anima_fast_train.masking import MASK_SOURCES, extract_mask
-from anima_fast_train.training.image_file import read_image
+from anima_fast_train.training.references.image_file import read_image
 
 
 def photo(width: int = 24, height: int = 16) -> Image.Image:
@@ -52,7 +53,9 @@ def test_alpha_is_handed_on_and_colours_stay_straight(tmp_path: Path, name: str)
     rgba = np.zeros((8, 8, 4), dtype=np.uint8)
     rgba[..., 0] = 200
     rgba[:, 4:, 3] = 128
-    Image.fromarray(rgba, "RGBA").save(tmp_path / name, **({"lossless": True, "exact": True} if name.endswith("webp") else {}))
+    Image.fromarray(rgba, "RGBA").save(
+        tmp_path / name, **({"lossless": True, "exact": True} if name.endswith("webp") else {})
+    )
     loaded = read_image(tmp_path / name)
     assert loaded.alpha is not None
     assert loaded.alpha[0].tolist() == [0.0] * 4 + [pytest.approx(128 / 255)] * 4
@@ -112,7 +115,9 @@ def test_a_colour_key_of_16_bits_is_transparent(tmp_path: Path) -> None:
     loaded = read_image(tmp_path / "a.png")
     assert loaded.alpha is not None
     assert loaded.alpha.tolist() == [[0.0, 1.0]]
-    torch.testing.assert_close(loaded.rgb[0, 1], torch.tensor([60000.0, 50000.0, 40000.0]) / 65535, atol=1 / 255, rtol=0)
+    torch.testing.assert_close(
+        loaded.rgb[0, 1], torch.tensor([60000.0, 50000.0, 40000.0]) / 65535, atol=1 / 255, rtol=0
+    )
 
 
 @pytest.mark.parametrize("ending", ["png", "webp", "tif"])
@@ -133,7 +138,9 @@ def test_one_rgba_file_gives_the_documented_mask_of_each_source(tmp_path: Path, 
     loaded = read_image(path)
     assert loaded.alpha is not None
     of_load_image = 1 - loaded.alpha  # ComfyUI's node makes its MASK so
-    torch.testing.assert_close(extract_mask(source, mask=of_load_image, picture=loaded.picture), torch.tensor([[expected[source]]]))
+    torch.testing.assert_close(
+        extract_mask(source, mask=of_load_image, picture=loaded.picture), torch.tensor([[expected[source]]])
+    )
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
@@ -220,14 +227,23 @@ def test_floating_point_files_are_read_from_0_to_1_and_refused_beyond(tmp_path: 
 def test_what_is_no_picture_is_named_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("a cat")
     (tmp_path / "folder.png").mkdir()
-    for name, reason in [("text.png", "not a picture of a known kind"), ("folder.png", "it is a folder"), ("gone.png", "no such file")]:
+    for name, reason in [
+        ("text.png", "not a picture of a known kind"),
+        ("folder.png", "it is a folder"),
+        ("gone.png", "no such file"),
+    ]:
         with pytest.raises(ValueError, match=f"{name}': .*{reason}"):
             read_image(tmp_path / name)
 
 
-@given(damage=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=20), kind=st.sampled_from(["png", "jpg", "gif"]))
+@given(
+    damage=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=20),
+    kind=st.sampled_from(["png", "jpg", "gif"]),
+)
 @settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_bytes_give_a_picture_or_one_sentence(tmp_path: Path, damage: list[tuple[float, int]], kind: str) -> None:
+def test_damaged_bytes_give_a_picture_or_one_sentence(
+    tmp_path: Path, damage: list[tuple[float, int]], kind: str
+) -> None:
     path = tmp_path / f"damaged.{kind}"
     noise(16, 16).save(path)
     content = bytearray(path.read_bytes())

@@ -32,7 +32,9 @@ def loss_and_gradient(prediction: Tensor, target: Tensor, mask: Tensor, normaliz
 def test_without_area_normalisation_it_is_the_mean_of_mask_times_squared_error(shape, dtype):
     prediction, target, mask = latents(shape, dtype=dtype)
     error = (prediction.float() - target.float()).square().reshape(3, 16, 6, 5)
-    torch.testing.assert_close(masked_diffusion_loss(prediction, target, mask, normalize_area=False), (mask * error).mean(dim=(1, 2, 3)))
+    torch.testing.assert_close(
+        masked_diffusion_loss(prediction, target, mask, normalize_area=False), (mask * error).mean(dim=(1, 2, 3))
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -43,11 +45,17 @@ def test_with_area_normalisation_it_is_clamped_and_divided_by_the_mean_weight(sh
     error = (prediction.float() - target.float()).square().reshape(3, 16, 6, 5).mean(1, keepdim=True)
     weight = mask.clamp(unmasked_weight, 1)
     expected = (weight * error).mean(dim=(1, 2, 3)) / weight.mean(dim=(1, 2, 3))
-    torch.testing.assert_close(masked_diffusion_loss(prediction, target, mask, unmasked_weight=unmasked_weight), expected)
+    torch.testing.assert_close(
+        masked_diffusion_loss(prediction, target, mask, unmasked_weight=unmasked_weight), expected
+    )
 
 
 @pytest.mark.parametrize("normalize_area", [True, False])
-@given(seed=st.integers(0, 10_000), junk=st.sampled_from([1e30, -3.0, float("nan"), float("inf"), -float("inf")]), five=st.booleans())
+@given(
+    seed=st.integers(0, 10_000),
+    junk=st.sampled_from([1e30, -3.0, float("nan"), float("inf"), -float("inf")]),
+    five=st.booleans(),
+)
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_black_pixels_move_neither_loss_nor_gradient_by_one_bit(normalize_area, seed, junk, five):
     prediction, target, mask = latents(SHAPES[five], seed)
@@ -81,7 +89,12 @@ def test_a_white_mask_gives_the_plain_mean_squared_error():
 
 
 def test_a_small_mask_trains_as_strongly_as_a_large_one():
-    prediction, target, small, large = torch.ones(1, 4, 8, 8), torch.zeros(1, 4, 8, 8), torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+    prediction, target, small, large = (
+        torch.ones(1, 4, 8, 8),
+        torch.zeros(1, 4, 8, 8),
+        torch.zeros(1, 1, 8, 8),
+        torch.ones(1, 1, 8, 8),
+    )
     small[..., 0, 0] = 1
     assert masked_diffusion_loss(prediction, target, small) == masked_diffusion_loss(prediction, target, large) == 1
     assert masked_diffusion_loss(prediction, target, small, normalize_area=False) == 1 / 64
@@ -89,13 +102,17 @@ def test_a_small_mask_trains_as_strongly_as_a_large_one():
 
 def test_grey_weighs_in_proportion():
     prediction, target, mask = torch.ones(1, 4, 2, 2), torch.zeros(1, 4, 2, 2), torch.full((1, 1, 2, 2), 127 / 255)
-    torch.testing.assert_close(masked_diffusion_loss(prediction, target, mask, normalize_area=False), torch.tensor([127 / 255]))
+    torch.testing.assert_close(
+        masked_diffusion_loss(prediction, target, mask, normalize_area=False), torch.tensor([127 / 255])
+    )
 
 
 def test_rows_do_not_mix_and_one_mask_serves_all_rows():
     prediction, target, mask = latents(SHAPES[0])
     together = masked_diffusion_loss(prediction, target, mask)
-    alone = torch.cat([masked_diffusion_loss(prediction[i : i + 1], target[i : i + 1], mask[i : i + 1]) for i in range(3)])
+    alone = torch.cat(
+        [masked_diffusion_loss(prediction[i : i + 1], target[i : i + 1], mask[i : i + 1]) for i in range(3)]
+    )
     torch.testing.assert_close(together, alone)
     shared = masked_diffusion_loss(prediction, target, mask[:1])
     torch.testing.assert_close(shared, masked_diffusion_loss(prediction, target, mask[:1].repeat(3, 1, 1, 1)))

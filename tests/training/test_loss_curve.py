@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from anima_fast_train.training.loss_curve import LossCurve
-from anima_fast_train.training.loss_plot import smoothed
+from anima_fast_train.training.reports.loss_curve import LossCurve
+from anima_fast_train.training.reports.loss_plot import smoothed
 
 
 @pytest.mark.parametrize("steps", [1, 2, 127, 128, 129, 300, 5000])

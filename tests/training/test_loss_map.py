@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from anima_fast_train.training import EncodedReference, TrainingResult, TrainingSettings, train_context_tokens
-from anima_fast_train.training.history_file import COLUMNS, history_csv
-from anima_fast_train.training.loss_map import history_of, loss_map_of
-from anima_fast_train.training.loss_plot import INSIDE, LOSS, OUTSIDE, loss_plot
+from anima_fast_train.training.reports.history_file import COLUMNS, history_csv
+from anima_fast_train.training.reports.loss_map import history_of, loss_map_of
+from anima_fast_train.training.reports.loss_plot import INSIDE, LOSS, OUTSIDE, loss_plot
 
 SETTINGS = TrainingSettings(steps=12, num_tokens=2, noise_pool=8, evaluations=3)
 
@@ -84,7 +84,7 @@ def test_without_matplotlib_one_sentence_says_what_to_install() -> None:
     code = """if True:
         import sys
         sys.modules["matplotlib"] = None
-        from anima_fast_train.training.loss_plot import loss_plot
+        from anima_fast_train.training.reports.loss_plot import loss_plot
         from anima_fast_train.training.result import History
         try:
             loss_plot(History([0.5]))

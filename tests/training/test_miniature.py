@@ -1,4 +1,5 @@
-"""The miniature is a small Anima: the same names, a strictly local codec, zero padding, and references it has never seen."""
+"""The miniature is a small Anima: the same names, a strictly local codec, zero padding, and references it has never
+seen."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from anima_fast_train.training import TrainingSettings, train_context_tokens
-from anima_fast_train.training.command_line.compare import drawn_reference
+from anima_fast_train.training.measurements.compare import drawn_reference
 from anima_fast_train.training.miniature import background, character, palette
 from anima_fast_train.training.miniature.architecture import MiniatureTransformer, TransformerSize
 from anima_fast_train.training.miniature.backbone import WEIGHTS, MiniatureBackbone, sample
@@ -30,7 +31,11 @@ COMFYUI_NAMES = {
     "final_layer.adaln_modulation.2.weight",
     *(f"blocks.0.{part}_attn.{name}_proj.weight" for part in ("self", "cross") for name in ("q", "k", "v", "output")),
     *(f"blocks.0.{part}_attn.{name}_norm.weight" for part in ("self", "cross") for name in ("q", "k")),
-    *(f"blocks.0.adaln_modulation_{part}.{number}.weight" for part in ("self_attn", "cross_attn", "mlp") for number in (1, 2)),
+    *(
+        f"blocks.0.adaln_modulation_{part}.{number}.weight"
+        for part in ("self_attn", "cross_attn", "mlp")
+        for number in (1, 2)
+    ),
     "blocks.0.mlp.layer1.weight",
     "blocks.0.mlp.layer2.weight",
 }
@@ -46,7 +51,11 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_parameters_have_the_names_of_comfyuis_class(miniature: MiniatureBackbone) -> None:
-    expected = {name.replace("blocks.0.", f"blocks.{number}.") for name in COMFYUI_NAMES for number in range(miniature.num_blocks)}
+    expected = {
+        name.replace("blocks.0.", f"blocks.{number}.")
+        for name in COMFYUI_NAMES
+        for number in range(miniature.num_blocks)
+    }
     assert miniature.transformer.state_dict().keys() == expected
 
 
@@ -103,7 +112,11 @@ def test_zero_tokens_change_nothing_and_each_blocks_tokens_change_something() ->
     with torch.no_grad():
         for seed, parameter in enumerate(transformer.parameters()):
             parameter.copy_(noise(*parameter.shape, seed=seed) / parameter.shape[-1] ** 0.5)
-    x, sigma, context = noise(2, 16, 4, 4), torch.tensor([10.0, 70.0]), torch.cat([noise(2, 3, 12), torch.zeros(2, 9, 12)], 1)
+    x, sigma, context = (
+        noise(2, 16, 4, 4),
+        torch.tensor([10.0, 70.0]),
+        torch.cat([noise(2, 3, 12), torch.zeros(2, 9, 12)], 1),
+    )
     without = transformer(x, sigma, context)
     assert torch.equal(transformer(x, sigma, context, torch.zeros(3, 4, 12)), without)
     for block in range(3):
@@ -122,7 +135,9 @@ def hue(colour: palette.RGB) -> float:
 
 def test_pretraining_never_shows_the_colours_and_accessories_of_references() -> None:
     rng = random.Random(1)
-    known, unseen = ([draw(rng) for _ in range(500)] for draw in (character.draw_character, character.draw_unseen_character))
+    known, unseen = (
+        [draw(rng) for _ in range(500)] for draw in (character.draw_character, character.draw_unseen_character)
+    )
 
     def bold(colours: list[palette.RGB]) -> list[float]:
         """The hues of colours that are more than a shade of gray."""

@@ -12,8 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anima_fast_train.training import EncodedReference
-from anima_fast_train.training.noise_pool import automatic_pool_size, draw_entries, make_pools, pool_sizes, spread_views
-from anima_fast_train.training.sigma import SigmaSettings
+from anima_fast_train.training.batches.noise_pool import (
+    automatic_pool_size,
+    draw_entries,
+    make_pools,
+    pool_sizes,
+    spread_views,
+)
+from anima_fast_train.training.diffusion.levels import SigmaSettings
 
 MakeReference = Callable[..., EncodedReference]
 UNIFORM = SigmaSettings("uniform")
@@ -36,17 +42,23 @@ def test_base_predictions_are_those_of_the_model_without_tokens(tiny: Any, encod
 def test_each_base_prediction_belongs_to_the_view_that_its_entry_shows(tiny: Any, encoded: MakeReference) -> None:
     plain = encoded()
     (view,) = plain.views
-    varied = replace(plain, variants=(view, replace(view, latent=view.latent.flip(-1), context=tiny.encode_prompt("xyz"))))
+    varied = replace(
+        plain, variants=(view, replace(view, latent=view.latent.flip(-1), context=tiny.encode_prompt("xyz")))
+    )
     (pool,) = make_pools(tiny, [varied], [6], UNIFORM, seeded(), batch_size=4)
     assert sorted(pool.view.tolist()) == [0, 0, 0, 1, 1, 1]
     assert pool.base is not None
     for sigma, noise, base, number in zip(pool.sigma, pool.noise, pool.base, pool.view.tolist(), strict=True):
         shown = varied.views[number]
-        torch.testing.assert_close(tiny.predict((1 - sigma) * shown.latent + sigma * noise, sigma[None], shown.context)[0], base)
+        torch.testing.assert_close(
+            tiny.predict((1 - sigma) * shown.latent + sigma * noise, sigma[None], shown.context)[0], base
+        )
 
 
 def test_without_prior_preservation_the_model_is_not_asked(tiny: Any, encoded: MakeReference) -> None:
-    asked, unasked = (make_pools(tiny, [encoded()], [4], UNIFORM, seeded(), 4, with_base=base)[0] for base in (True, False))
+    asked, unasked = (
+        make_pools(tiny, [encoded()], [4], UNIFORM, seeded(), 4, with_base=base)[0] for base in (True, False)
+    )
     assert tiny.calls == 1
     assert unasked.base is None
     assert torch.equal(asked.noise, unasked.noise), "so that turning it off changes nothing else"
@@ -54,7 +66,9 @@ def test_without_prior_preservation_the_model_is_not_asked(tiny: Any, encoded: M
 
 
 def test_noise_comes_from_the_generator(tiny: Any, encoded: MakeReference) -> None:
-    one, same, other = (make_pools(tiny, [encoded()], [4], UNIFORM, seeded(seed), 4, False)[0].noise for seed in (1, 1, 2))
+    one, same, other = (
+        make_pools(tiny, [encoded()], [4], UNIFORM, seeded(seed), 4, False)[0].noise for seed in (1, 1, 2)
+    )
     assert torch.equal(one, same)
     assert not torch.isclose(one, other).any()
     assert len({tuple(noise.flatten().tolist()) for noise in one}) == 4
@@ -81,7 +95,9 @@ def test_entries_are_shared_out_by_weight_with_at_least_one_each(encoded: MakeRe
 
 
 @given(pool=st.integers(1, 300), count=st.integers(1, 16), stratified=st.booleans(), seed=st.integers(0, 1000))
-def test_drawn_entries_lie_in_the_pool_and_stratified_ones_in_their_parts(pool: int, count: int, stratified: bool, seed: int) -> None:
+def test_drawn_entries_lie_in_the_pool_and_stratified_ones_in_their_parts(
+    pool: int, count: int, stratified: bool, seed: int
+) -> None:
     drawn = draw_entries(pool, count, stratified, seeded(seed))
     assert drawn.shape == (count,)
     assert ((drawn >= 0) & (drawn < pool)).all()

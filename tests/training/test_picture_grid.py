@@ -6,14 +6,26 @@ import numpy
 import pytest
 from PIL import Image, ImageFont
 
-from anima_fast_train.training.picture_grid import GAP, LARGEST_SIDE, MARGIN, PAPER, GridRow, labelled_grid, widest_cell, wrapped
+from anima_fast_train.training.reports.image_grid import (
+    GAP,
+    LARGEST_SIDE,
+    MARGIN,
+    PAPER,
+    GridRow,
+    labelled_grid,
+    widest_cell,
+    wrapped,
+)
 
 COLOURS = [[(200, 0, 0), (0, 200, 0)], [(0, 0, 200), (200, 200, 0)]]
 SIZE = (96, 64)
 
 
 def grid(labels: tuple[str, str] = ("first", "second"), columns: tuple[str, ...] = (), **options: int) -> numpy.ndarray:
-    rows = [GridRow(label, [Image.new("RGB", SIZE, colour) for colour in colours]) for label, colours in zip(labels, COLOURS, strict=True)]
+    rows = [
+        GridRow(label, [Image.new("RGB", SIZE, colour) for colour in colours])
+        for label, colours in zip(labels, COLOURS, strict=True)
+    ]
     return numpy.asarray(labelled_grid(rows, columns, **options))
 
 
@@ -59,7 +71,9 @@ def test_a_long_prompt_is_wrapped_and_stays_on_the_sheet() -> None:
     assert (sheet[:, -MARGIN:] == PAPER).all()
 
 
-@pytest.mark.parametrize("text", ["one two three", "a_tag_without_any_space_in_it_that_is_far_too_long", "two\nlines of text", "x"])
+@pytest.mark.parametrize(
+    "text", ["one two three", "a_tag_without_any_space_in_it_that_is_far_too_long", "two\nlines of text", "x"]
+)
 def test_no_wrapped_line_is_wider_than_asked_and_no_letter_is_lost(text: str) -> None:
     font = ImageFont.load_default(size=15)
     lines = wrapped(text, font, 80)

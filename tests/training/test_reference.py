@@ -1,4 +1,5 @@
-"""That a reference reaches training size with its mask on the subject, and that what cannot be trained is refused in words."""
+"""That a reference reaches training size with its mask on the subject, and that what cannot be trained is refused in
+words."""
 
 import math
 from pathlib import Path
@@ -11,15 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anima_fast_train.masking import Box, coverage
-from anima_fast_train.training.reference import (
-    Framing,
-    Reference,
-    make_reference,
-    prepare_reference,
-    read_reference,
-    references_from_batch,
-    training_size,
-)
+from anima_fast_train.masking.framing import Framing, training_size
+from anima_fast_train.training.references.prepare import prepare_reference
+from anima_fast_train.training.references.reference import Reference, make_reference, references_from_batch
+from anima_fast_train.training.references.reference_file import read_reference
 
 unhurried = settings(deadline=None, max_examples=60)
 
@@ -46,7 +42,10 @@ def test_training_size_keeps_area_and_aspect_in_multiples_of_16(width: int, heig
     assert w % 16 == 0
     assert h % 16 == 0
     assert min(w, h) >= 16
-    if max(width / height, height / width) <= 10 and min(size * math.sqrt(width / height), size * math.sqrt(height / width)) >= 64:
+    if (
+        max(width / height, height / width) <= 10
+        and min(size * math.sqrt(width / height), size * math.sqrt(height / width)) >= 64
+    ):
         assert abs(math.log(w * h / size**2)) < 0.24  # 64 or 80 for a square of 71.6
         assert abs(math.log(w / h * height / width)) < 0.2
 
@@ -81,11 +80,15 @@ def test_a_training_size_that_makes_no_sense_is_refused(size: int) -> None:
     ),
 )
 @unhurried
-def test_the_latent_mask_stays_on_the_subject_to_within_one_cell(size: tuple[int, int], place: tuple[float, float], framing: Framing) -> None:
+def test_the_latent_mask_stays_on_the_subject_to_within_one_cell(
+    size: tuple[int, int], place: tuple[float, float], framing: Framing
+) -> None:
     width, height = size
     # Away from the border, which the fit "crop" may cut.
     left, top = (round(side * (0.15 + 0.4 * share)) for side, share in zip(size, place, strict=True))
-    prepared = prepare_reference(marked(width, height, Box(left, top, round(width * 0.3), round(height * 0.3))), framing)
+    prepared = prepare_reference(
+        marked(width, height, Box(left, top, round(width * 0.3), round(height * 0.3))), framing
+    )
     h, w = prepared.image.shape[0] // 8, prepared.image.shape[1] // 8
     latent_mask = prepared.latent_mask((h, w))[0, 0]
     subject = torch.nn.functional.interpolate(prepared.image[None, None, ..., 0], (h, w), mode="area")[0, 0]
@@ -168,7 +171,9 @@ def test_a_wrong_number_of_masks_is_refused(masks: torch.Tensor | None, sentence
         references_from_batch(torch.rand(3, 8, 8, 3), masks)
 
 
-NAN = torch.rand(8, 8, 3).index_put((torch.tensor([2]), torch.tensor([3]), torch.tensor([1])), torch.tensor(float("nan")))
+NAN = torch.rand(8, 8, 3).index_put(
+    (torch.tensor([2]), torch.tensor([3]), torch.tensor([1])), torch.tensor(float("nan"))
+)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +235,9 @@ def test_a_mask_that_the_crop_removes_is_refused() -> None:
 @example(long=4096, aspect=10.0, portrait=True, size=64, fit="letterbox", margin=0.1, dtype=torch.float16)
 @example(long=4095, aspect=1.0, portrait=False, size=64, fit="stretch", margin=None, dtype=torch.float32)
 @unhurried
-def test_any_picture_can_be_prepared(long: int, aspect: float, portrait: bool, size: int, fit: str, margin: float | None, dtype: torch.dtype) -> None:
+def test_any_picture_can_be_prepared(
+    long: int, aspect: float, portrait: bool, size: int, fit: str, margin: float | None, dtype: torch.dtype
+) -> None:
     shape = (long, max(1, round(long / aspect)))
     shape = shape if portrait else shape[::-1]
     generator = torch.Generator().manual_seed(long)

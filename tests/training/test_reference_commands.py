@@ -1,4 +1,5 @@
-"""Folders, captions, framing and collages reach training from the command line, and `preview-mask` shows what it will see."""
+"""Folders, captions, framing and collages reach training from the command line, and `preview-mask` shows what it will
+see."""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image
 
 from anima_fast_train.training import ReferenceContext
-from anima_fast_train.training.command_line import compare_crop, main
-from anima_fast_train.training.command_line.compare_crop import far_picture, framings, tokens_of
-from anima_fast_train.training.reference import prepare_reference
+from anima_fast_train.training.command_line import main
+from anima_fast_train.training.measurements import compare_crop
+from anima_fast_train.training.measurements.compare_crop import far_picture, framings, tokens_of
+from anima_fast_train.training.references.prepare import prepare_reference
 
 QUICK = ("--size", "48", "--steps", "2", "--tokens", "2", "--batch-size", "2")
 Command = Callable[..., tuple[int, str, str]]
@@ -54,7 +56,9 @@ def of_folder(folder: Path) -> tuple[object, ...]:
 
 
 def test_a_folder_trains_with_captions_of_its_text_files(command: Command, folder: Path) -> None:
-    code, out, err = command("train", *of_folder(folder), "--captions", "txt", "--prompt", "1girl", *QUICK, "--output", folder / "out")
+    code, out, err = command(
+        "train", *of_folder(folder), "--captions", "txt", "--prompt", "1girl", *QUICK, "--output", folder / "out"
+    )
     assert (code, err) == (0, "")
     assert "references: 3" in out
     info = ReferenceContext.load(folder / "out" / "context.safetensors").info
@@ -63,7 +67,18 @@ def test_a_folder_trains_with_captions_of_its_text_files(command: Command, folde
 
 
 def test_framing_and_variety_reach_training(command: Command, folder: Path) -> None:
-    variety = ("--flip", "--shuffle-tags", "--tag-dropout", 0.3, "--caption-dropout", 0.1, "--prompt", "[name], [filewords]", "--name", "1girl")
+    variety = (
+        "--flip",
+        "--shuffle-tags",
+        "--tag-dropout",
+        0.3,
+        "--caption-dropout",
+        0.1,
+        "--prompt",
+        "[name], [filewords]",
+        "--name",
+        "1girl",
+    )
     framing = ("--crop-to-mask", "--crop-margin", 0, "--fit", "letterbox", "--reduction", "max")
     code, out, _ = command("train", *of_folder(folder), *framing, *variety, *QUICK, "--output", folder / "out")
     assert code == 0
@@ -132,7 +147,9 @@ def test_notes_on_files_are_told(command: Command, folder: Path) -> None:
         (("--folder", "{}/elsewhere", "--whole"), "is not there, expected a folder"),
     ],
 )
-def test_what_does_not_fit_together_is_one_sentence(command: Command, folder: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_what_does_not_fit_together_is_one_sentence(
+    command: Command, folder: Path, arguments: tuple[str, ...], words: str
+) -> None:
     code, _, err = command("train", *(word.format(folder) for word in arguments), "--output", folder / "out")
     assert code == 2
     assert words in err and err.count("\n") == 1

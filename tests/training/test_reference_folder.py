@@ -1,4 +1,5 @@
-"""That a folder as it lies on an artist's disk becomes references, with every broken file named and nothing read outside of it."""
+"""That a folder as it lies on an artist's disk becomes references, with every broken file named and nothing read
+outside of it."""
 
 import os
 import re
@@ -11,9 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from anima_fast_train.training import reference_folder
-from anima_fast_train.training.reference import Reference
-from anima_fast_train.training.reference_folder import FolderOptions, caption_from_name, open_reference_folder
+from anima_fast_train.training.references import reference_file, reference_folder
+from anima_fast_train.training.references.reference import Reference
+from anima_fast_train.training.references.reference_folder import (
+    FolderOptions,
+    caption_from_name,
+    open_reference_folder,
+)
 
 
 def save_picture(path: Path, size: tuple[int, int] = (12, 8), colour: str = "red") -> Path:
@@ -71,13 +76,22 @@ def test_masks_and_captions_are_found_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "captions"),
-    [("txt or file name", ["from text", "b c"]), ("txt", ["from text", ""]), ("file name", ["a", "b c"]), ("none", ["", ""])],
+    [
+        ("txt or file name", ["from text", "b c"]),
+        ("txt", ["from text", ""]),
+        ("file name", ["a", "b c"]),
+        ("none", ["", ""]),
+    ],
 )
-def test_the_source_of_captions_can_be_chosen(tmp_path: Path, source: reference_folder.CaptionSource, captions: list[str]) -> None:
+def test_the_source_of_captions_can_be_chosen(
+    tmp_path: Path, source: reference_folder.CaptionSource, captions: list[str]
+) -> None:
     save_picture(tmp_path / "a.png")
     save_picture(tmp_path / "b c.png")
     (tmp_path / "a.txt").write_text("from text")
-    assert [reference.caption for reference in open_reference_folder(tmp_path, FolderOptions(captions=source))] == captions
+    assert [
+        reference.caption for reference in open_reference_folder(tmp_path, FolderOptions(captions=source))
+    ] == captions
 
 
 def test_masks_come_from_alpha_where_asked_for(tmp_path: Path) -> None:
@@ -157,7 +171,9 @@ def two_hundred(tmp_path: Path) -> tuple[Path, Path, dict[str, str]]:
     return refs, masks, reasons
 
 
-def test_of_two_hundred_files_the_sound_ones_load_and_each_broken_one_is_named(two_hundred: tuple[Path, Path, dict[str, str]]) -> None:
+def test_of_two_hundred_files_the_sound_ones_load_and_each_broken_one_is_named(
+    two_hundred: tuple[Path, Path, dict[str, str]],
+) -> None:
     refs, masks, reasons = two_hundred
     folder = open_reference_folder(refs, FolderOptions(mask_folder=masks, strict=False))
     assert len(list(folder)) == 180
@@ -198,7 +214,11 @@ def test_what_an_artist_should_know_about_a_file_comes_with_its_name(tmp_path: P
         save_mask(masks / name)
     save_animation(masks / "plain.gif")
     folder = open_reference_folder(refs, FolderOptions(mask_folder=masks))
-    animated, plain, turned = "only the first of 2 frames is used", "its mask: only the first of 2 frames is used", "turned upright"
+    animated, plain, turned = (
+        "only the first of 2 frames is used",
+        "its mask: only the first of 2 frames is used",
+        "turned upright",
+    )
     assert [file.name for file in folder.notes] == ["animated.gif", "plain.png", "turned.jpg"]
     for file, words in zip(folder.notes, (animated, plain, turned), strict=True):
         assert file.note.startswith(words)
@@ -218,10 +238,14 @@ def test_only_allowed_folders_are_read(tmp_path: Path) -> None:
     options = FolderOptions(allowed=(tmp_path / "input",))
     assert len(open_reference_folder(tmp_path / "input", options)) == 1
     for outside in (tmp_path / "input_2", tmp_path / "input" / ".." / "input_2", tmp_path / "input" / "way out"):
-        with pytest.raises(ValueError, match="^reference folder .* lies outside of the folders that may be read: .*input'$"):
+        with pytest.raises(
+            ValueError, match="^reference folder .* lies outside of the folders that may be read: .*input'$"
+        ):
             open_reference_folder(outside, options)
     with pytest.raises(ValueError, match="^mask folder .* lies outside"):
-        open_reference_folder(tmp_path / "input", FolderOptions(mask_folder=tmp_path / "input_2", allowed=options.allowed))
+        open_reference_folder(
+            tmp_path / "input", FolderOptions(mask_folder=tmp_path / "input_2", allowed=options.allowed)
+        )
 
 
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
@@ -253,13 +277,13 @@ def test_pixels_are_read_only_while_iterating(tmp_path: Path, monkeypatch: pytes
         save_picture(tmp_path / f"{number}.png")
     folder = open_reference_folder(tmp_path)
     read: list[Path] = []
-    original = reference_folder.read_reference
+    original = reference_file.read_reference
 
     def noted(path: Path, *rest: Any) -> Reference:
         read.append(path)
         return original(path, *rest)
 
-    monkeypatch.setattr(reference_folder, "read_reference", noted)
+    monkeypatch.setattr(reference_file, "read_reference", noted)
     iterator = iter(folder)
     assert read == []
     next(iterator)

@@ -13,9 +13,10 @@ from PIL import Image
 
 from anima_fast_train.masking import Box, MaskShape
 from anima_fast_train.training import Framing, Reference, encode_references, make_reference, train_context_tokens
-from anima_fast_train.training import reference_folder as folders
-from anima_fast_train.training.reference_folder import FolderOptions, ReferenceFile, open_reference_folder
-from anima_fast_train.training.reference_list import ReferenceList
+from anima_fast_train.training.references import reference_folder as folders
+from anima_fast_train.training.references.reference_file import ReferenceFile
+from anima_fast_train.training.references.reference_folder import FolderOptions, open_reference_folder
+from anima_fast_train.training.references.reference_list import ReferenceList
 from anima_fast_train.training.settings import TrainingSettings
 
 
@@ -42,7 +43,11 @@ def test_references_keep_their_order_and_files_are_read_when_it_is_their_turn(tm
 def test_added_references_are_named_by_their_place() -> None:
     chained = ReferenceList().adding([in_memory()], "one", 2.0).adding([in_memory(), in_memory()], "two", repeats=4)
     assert [one.name for one in chained] == ["added reference 1", "added reference 2", "added reference 3"]
-    assert [(one.caption, one.weight, one.repeats) for one in chained] == [("one", 2.0, 1), ("two", 1.0, 4), ("two", 1.0, 4)]
+    assert [(one.caption, one.weight, one.repeats) for one in chained] == [
+        ("one", 2.0, 1),
+        ("two", 1.0, 4),
+        ("two", 1.0, 4),
+    ]
     with pytest.raises(ValueError, match="weight of 'added reference 1' is 0, expected a number above 0"):
         ReferenceList().adding([in_memory()], weight=0)
 
@@ -73,7 +78,9 @@ def test_twenty_references_of_1024_pixels_train_with_one_decoded_picture_in_memo
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(20):
-        picture(tmp_path / f"{number:02}.png", (1024, 1024) if number % 2 else (1024, 768), f"rgb({12 * number}, 90, 200)")
+        picture(
+            tmp_path / f"{number:02}.png", (1024, 1024) if number % 2 else (1024, 768), f"rgb({12 * number}, 90, 200)"
+        )
     decoded: list[weakref.ref] = []
     most = 0
     read_reference = folders.read_reference
@@ -109,13 +116,17 @@ def test_a_folder_gives_its_references_weight_and_repeats(tmp_path: Path) -> Non
 @pytest.mark.parametrize("fit", ["stretch", "crop", "letterbox"])
 @pytest.mark.parametrize("crop_margin", [None, 0.2])
 @pytest.mark.parametrize("size", [(700, 400), (333, 1024)])
-def test_a_marker_stays_under_its_latent_mask(tiny: Any, size: tuple[int, int], crop_margin: float | None, fit: Any, flip: bool) -> None:
+def test_a_marker_stays_under_its_latent_mask(
+    tiny: Any, size: tuple[int, int], crop_margin: float | None, fit: Any, flip: bool
+) -> None:
     width, height = size
     box = Box(width // 5, height // 3, width // 6, height // 7)
     mask = torch.zeros(height, width)
     mask[box.rows, box.columns] = 1
     reference = make_reference(mask.unsqueeze(-1).repeat(1, 1, 3), mask)
-    (encoded,) = encode_references(tiny, [reference], Framing(size=256, fit=fit, crop_margin=crop_margin, flip=flip, padding=0.0))
+    (encoded,) = encode_references(
+        tiny, [reference], Framing(size=256, fit=fit, crop_margin=crop_margin, flip=flip, padding=0.0)
+    )
     brightness = (encoded.latent[0, 0] + 1) / 2  # the tiny codec averages the colour of each cell
     drawn, learned = brightness > 0.5, encoded.latent_mask[0, 0] > 0.5
     for axis in (0, 1):

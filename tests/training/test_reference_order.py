@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anima_fast_train.training import EncodedReference
-from anima_fast_train.training.reference_order import ReferenceOrder, next_turn
+from anima_fast_train.training.batches.draw_order import ReferenceOrder, next_turn
 
 MASK = torch.ones(1, 1, 1, 1)
 weights = st.one_of(st.integers(1, 5).map(float), st.floats(0.01, 100))
@@ -23,7 +23,9 @@ def reference(weight: float = 1.0, columns: int = 1, length: int = 1) -> Encoded
     steps=st.integers(1, 60),
 )
 @settings(deadline=None, max_examples=300, derandomize=True)
-def test_rows_are_in_proportion_to_weight_and_of_one_size(sizes: list[tuple[float, int, int]], batch_size: int, steps: int) -> None:
+def test_rows_are_in_proportion_to_weight_and_of_one_size(
+    sizes: list[tuple[float, int, int]], batch_size: int, steps: int
+) -> None:
     references = [reference(*size) for size in sizes]
     order = ReferenceOrder(references)
     total = sum(one.weight for one in references)

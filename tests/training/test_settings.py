@@ -22,8 +22,15 @@ def test_the_defaults_make_sense() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        *((name, value, "1 or more") for name in ("steps", "num_tokens", "batch_size", "gradient_accumulation", "evaluations") for value in (0, -3)),
-        *((name, -0.5, "0 or more") for name in ("init_std", "weight_decay", "clip_norm", "clip_value", "prior_weight", "timestep_shift")),
+        *(
+            (name, value, "1 or more")
+            for name in ("steps", "num_tokens", "batch_size", "gradient_accumulation", "evaluations")
+            for value in (0, -3)
+        ),
+        *(
+            (name, -0.5, "0 or more")
+            for name in ("init_std", "weight_decay", "clip_norm", "clip_value", "prior_weight", "timestep_shift")
+        ),
         *((name, math.nan, "0 or more") for name in ("init_std", "weight_decay", "clip_norm", "prior_weight", "cfg")),
         *((name, math.inf, "0 or more") for name in ("init_std", "prior_weight", "timestep_shift")),
         *((name, -1, "0 or more") for name in ("noise_pool", "negative_tokens", "time_ranges", "patience")),
@@ -56,7 +63,9 @@ def test_a_schedule_that_cannot_be_read_is_refused(changes: dict[str, Any], word
 
 
 def test_borders_are_allowed() -> None:
-    replace(DEFAULTS, steps=1, num_tokens=1, batch_size=1, init_std=0.0, unmasked_weight=1.0, seed=2**64 - 1, ema=0.999).validate()
+    replace(
+        DEFAULTS, steps=1, num_tokens=1, batch_size=1, init_std=0.0, unmasked_weight=1.0, seed=2**64 - 1, ema=0.999
+    ).validate()
     replace(DEFAULTS, unmasked_weight=0.0, prior_weight=0.0, evaluations=1, learning_rate="0.1:1").validate()
 
 

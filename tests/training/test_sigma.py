@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from anima_fast_train.training.sigma import SigmaSettings, sample_sigma, shift_sigma, sigma_at, sigma_grid
+from anima_fast_train.training.diffusion.levels import SigmaSettings, sample_sigma, shift_sigma, sigma_at, sigma_grid
 
 EVERY_KIND = [
     SigmaSettings(distribution=distribution, shift=shift, stratified=stratified)
@@ -44,7 +44,9 @@ def test_many_batches_together_have_the_distribution_that_was_asked_for(settings
     quantiles = torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9], dtype=torch.float64)
     expected = sigma_at(quantiles, settings)
     below = (sigma[:, None] < expected).double().mean(0)
-    torch.testing.assert_close(below, quantiles, atol=0.02, rtol=0)  # about four standard deviations of 8,000 free draws
+    torch.testing.assert_close(
+        below, quantiles, atol=0.02, rtol=0
+    )  # about four standard deviations of 8,000 free draws
 
 
 def test_logit_normal_levels_have_the_mean_and_spread_of_their_logits():
@@ -88,7 +90,9 @@ def test_the_grid_is_fixed_rising_and_in_the_middle_of_each_part():
     assert grid[4] == 0.5
 
 
-@pytest.mark.parametrize("change", [{"distribution": "normal"}, {"std": 0.0}, {"shift": -1.0}, {"shift": math.nan}, {"std": math.inf}])
+@pytest.mark.parametrize(
+    "change", [{"distribution": "normal"}, {"std": 0.0}, {"shift": -1.0}, {"shift": math.nan}, {"std": math.inf}]
+)
 def test_settings_without_meaning_are_refused(change):
     with pytest.raises(ValueError, match=rf"^sigma {next(iter(change))} is .*, expected"):
         SigmaSettings(**change)

@@ -7,8 +7,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from anima_fast_train.training import ContextInfo, Evaluation, ReferenceContext, TrainingResult, TrainingSettings, describe
-from anima_fast_train.training.summary import hints, verdict
+from anima_fast_train.training import (
+    ContextInfo,
+    Evaluation,
+    ReferenceContext,
+    TrainingResult,
+    TrainingSettings,
+    describe,
+)
+from anima_fast_train.training.reports.summary import hints, verdict
 
 
 def result(inside: list[float], outside: float = 0.3, leak: float = 0.05, coverage: float = 0.3) -> TrainingResult:
@@ -50,7 +57,9 @@ def test_the_figures_are_all_there() -> None:
 
 
 def test_an_outside_that_does_not_exist_is_not_measured() -> None:
-    assert "outside the mask: 0.0000 before, 0.0000 after (not measured)" in describe(result([2.0, 1.0], outside=0.0, leak=0.0))
+    assert "outside the mask: 0.0000 before, 0.0000 after (not measured)" in describe(
+        result([2.0, 1.0], outside=0.0, leak=0.0)
+    )
     assert "peak memory" not in describe(result([2.0, 1.0]))
 
 
@@ -59,7 +68,10 @@ def test_an_outside_that_does_not_exist_is_not_measured() -> None:
     [
         ([2.0, 1.0, 0.9, 0.85], "learned well: the evaluation loss inside the mask fell by 57%"),
         ([2.0, 1.95, 1.9, 1.85], "learned little"),
-        ([2.0, 1.6, 1.55, 1.5], "learned in part: the evaluation loss inside the mask fell by 25%; more steps would bring more"),
+        (
+            [2.0, 1.6, 1.55, 1.5],
+            "learned in part: the evaluation loss inside the mask fell by 25%; more steps would bring more",
+        ),
         ([2.0, 1.8, 1.5, 1.2], "still improving when it ended"),
         ([2.0, 1.0, 0.7, 0.9], "overfitting: the evaluation loss rose again from 0.700 to 0.900"),
         ([2.0, 2.5], "diverged: the evaluation loss inside the mask ended at 2.500, above the 2.000 it began with"),
@@ -72,7 +84,9 @@ def test_the_verdict_names_what_happened(inside: list[float], begins: str) -> No
 
 def test_noise_that_was_learned_by_heart_is_called_overfitting() -> None:
     run = replace(result([2.0, 1.0, 0.9, 0.9]), losses=[0.2] * 100)
-    assert verdict(run).startswith("overfitting: the loss of the steps fell to 0.200, on noise that training never sees it is 0.900")
+    assert verdict(run).startswith(
+        "overfitting: the loss of the steps fell to 0.200, on noise that training never sees it is 0.900"
+    )
     assert verdict(replace(run, losses=[float("nan")] * 90 + [0.5] * 10)).startswith("learned well")
 
 
@@ -85,7 +99,11 @@ def test_a_loss_that_is_small_for_other_reasons_is_not_called_overfitting(change
 
 def test_a_loss_that_rose_with_its_steps_is_not_called_overfitting() -> None:
     run = replace(result([2.0, 1.0, 0.7, 0.9]), losses=[1 + step / 100 for step in range(100)])
-    assert verdict(run) == "unsteady: the evaluation loss rose again from 0.700 to 0.900, and so did the loss of the steps; try a lower learning rate"
+    assert (
+        verdict(run)
+        == "unsteady: the evaluation loss rose again from 0.700 to 0.900, and so did the loss of the steps; "
+        "try a lower learning rate"
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +112,10 @@ def test_a_loss_that_rose_with_its_steps_is_not_called_overfitting() -> None:
         (result([2.0, 1.0], coverage=0.004), "selects only 0.40% of the picture"),
         (result([2.0, 1.0], coverage=0.96), "selects 96% of the picture; is it inverted?"),
         (result([2.0, 1.99]), "the loss did not fall; try a higher learning rate or more steps"),
-        (replace(result([2.0, 1.0]), losses=[1.0] * 90 + [3.0] * 10), "the loss rose at the end; try a lower learning rate"),
+        (
+            replace(result([2.0, 1.0]), losses=[1.0] * 90 + [3.0] * 10),
+            "the loss rose at the end; try a lower learning rate",
+        ),
         (result([2.0, 1.0], leak=0.6), "changes what the mask leaves out (leak 0.60); try a higher prior weight"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anima_fast_train.training.tokens import free_slots, insert_tokens
+from anima_fast_train.training.trainables.padding_slots import free_slots, insert_tokens
 
 
 def padded(used: list[int], length: int = 8, width: int = 4, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -12,14 +12,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from anima_fast_train.training import EncodedReference, StepReport, TrainingDiverged, TrainingSettings, describe, train_context_tokens
+from anima_fast_train.training import (
+    EncodedReference,
+    StepReport,
+    TrainingDiverged,
+    TrainingSettings,
+    describe,
+    train_context_tokens,
+)
 from anima_fast_train.training.miniature.backbone import MiniatureBackbone
 from anima_fast_train.training.trainer import ContextTrainer
 
 MakeReference = Callable[..., EncodedReference]
 # What the tests count on is written out, so that tuning the defaults leaves them alone.
 SHORT = TrainingSettings(
-    steps=12, num_tokens=3, init_std=0.02, learning_rate="0.1", batch_size=4, noise_pool=16, evaluations=2, prior_weight=8.0
+    steps=12,
+    num_tokens=3,
+    init_std=0.02,
+    learning_rate="0.1",
+    batch_size=4,
+    noise_pool=16,
+    evaluations=2,
+    prior_weight=8.0,
 )
 STEADY = replace(SHORT, rate_shape="constant", warm_up=0.0)
 FEW = TrainingSettings(steps=2, num_tokens=2, batch_size=2, noise_pool=2, evaluations=1)
@@ -30,7 +44,9 @@ def miniature_reference(miniature: MiniatureBackbone, five_dimensional: bool = F
     latent = torch.randn(1, 16, 8, 8, generator=torch.Generator().manual_seed(1))
     mask = torch.zeros(1, 1, 8, 8)
     mask[..., 2:6, 2:6] = 1
-    return EncodedReference(latent.unsqueeze(2) if five_dimensional else latent, mask, miniature.encode_prompt("1girl, smile"))
+    return EncodedReference(
+        latent.unsqueeze(2) if five_dimensional else latent, mask, miniature.encode_prompt("1girl, smile")
+    )
 
 
 def state(miniature: MiniatureBackbone) -> dict[str, Tensor]:
@@ -39,7 +55,8 @@ def state(miniature: MiniatureBackbone) -> dict[str, Tensor]:
 
 
 class Unsteady:
-    """A backbone whose predictions are NaN on the chosen training steps (from 1), or wherever tokens grow beyond a limit."""
+    """A backbone whose predictions are NaN on the chosen training steps (from 1), or wherever tokens grow beyond a
+    limit."""
 
     def __init__(self, backbone: Any, broken: frozenset[int] = frozenset(), limit: float = math.inf) -> None:
         self._backbone, self._broken, self._limit, self.steps = backbone, broken, limit, 0
@@ -58,7 +75,9 @@ class Unsteady:
 
 def test_the_same_seed_gives_the_same_tokens_to_the_bit(miniature: MiniatureBackbone) -> None:
     reference = miniature_reference(miniature)
-    first, again, other = (train_context_tokens(miniature, [reference], replace(FEW, seed=seed)).context.tokens for seed in (1, 1, 2))
+    first, again, other = (
+        train_context_tokens(miniature, [reference], replace(FEW, seed=seed)).context.tokens for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert (first != other).float().mean() > 0.99
 
@@ -84,10 +103,15 @@ def test_references_are_not_changed(tiny: Any, encoded: MakeReference) -> None:
     reference = encoded()
     kept = [tensor.clone() for tensor in (reference.latent, reference.latent_mask, reference.context)]
     train_context_tokens(tiny, [reference], SHORT)
-    assert all(torch.equal(a, b) for a, b in zip(kept, (reference.latent, reference.latent_mask, reference.context), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(kept, (reference.latent, reference.latent_mask, reference.context), strict=True)
+    )
 
 
-def test_four_and_five_dimensional_latents_train_alike(miniature: MiniatureBackbone, tiny: Any, encoded: MakeReference) -> None:
+def test_four_and_five_dimensional_latents_train_alike(
+    miniature: MiniatureBackbone, tiny: Any, encoded: MakeReference
+) -> None:
     for backbone, flat, deep, settings in (
         (tiny, encoded(), encoded(five=True), SHORT),
         (miniature, miniature_reference(miniature), miniature_reference(miniature, True), FEW),
@@ -109,7 +133,10 @@ def test_training_lowers_the_error_inside_the_mask(tiny: Any, encoded: MakeRefer
 def test_what_lies_below_black_mask_cells_reaches_neither_loss_nor_tokens(tiny: Any, encoded: MakeReference) -> None:
     # In the tiny backbone no cell sees another, so the masked loss is all that could carry the background over.
     reference = encoded()
-    background = replace(reference, latent=torch.where(reference.latent_mask > 0, reference.latent, torch.full_like(reference.latent, 7.0)))
+    background = replace(
+        reference,
+        latent=torch.where(reference.latent_mask > 0, reference.latent, torch.full_like(reference.latent, 7.0)),
+    )
     settings = replace(SHORT, prior_weight=0.0)
     runs = []
     for shown in (reference, background):
@@ -123,14 +150,18 @@ def test_what_lies_below_black_mask_cells_reaches_neither_loss_nor_tokens(tiny: 
 
 
 def test_prior_preservation_keeps_the_outside_as_the_model_had_it(tiny: Any, encoded: MakeReference) -> None:
-    free, held = (train_context_tokens(tiny, [encoded()], replace(SHORT, steps=100, prior_weight=weight)) for weight in (0.0, 8.0))
+    free, held = (
+        train_context_tokens(tiny, [encoded()], replace(SHORT, steps=100, prior_weight=weight)) for weight in (0.0, 8.0)
+    )
     assert held.after.leak < 0.5 * free.after.leak
     assert held.after.inside < held.before.inside
     assert max(free.prior_losses) == 0
     assert min(held.prior_losses) > 0
 
 
-def test_a_balanced_prior_counts_both_losses_in_units_of_the_error_before_training(tiny: Any, encoded: MakeReference) -> None:
+def test_a_balanced_prior_counts_both_losses_in_units_of_the_error_before_training(
+    tiny: Any, encoded: MakeReference
+) -> None:
     balanced, plain = (ContextTrainer(tiny, [encoded()], replace(SHORT, balance_prior=on)) for on in (True, False))
     assert plain.prior_weight == 8.0
     assert balanced.prior_weight == pytest.approx(8.0 * balanced.grid.before.inside / balanced.grid.before.outside)
@@ -158,7 +189,9 @@ def test_accumulated_batches_are_one_large_batch(tiny: Any, encoded: MakeReferen
 
 
 @pytest.mark.parametrize("clip", ["clip_norm", "clip_value"])
-def test_clipping_bounds_the_gradient(tiny: Any, encoded: MakeReference, clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clipping_bounds_the_gradient(
+    tiny: Any, encoded: MakeReference, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes, step = [], torch.optim.AdamW.step
 
     def watched(optimiser: torch.optim.AdamW) -> None:
@@ -182,7 +215,9 @@ def test_the_average_of_the_tokens_is_corrected_for_its_start(tiny: Any, encoded
     weights = [0.1 * 0.9 ** (5 - step) for step in range(1, 6)]
     expected = sum(weight * tokens for weight, tokens in zip(weights, history, strict=True)) / sum(weights)
     torch.testing.assert_close(run.tokens.kept().tokens, expected)
-    averaged, last = (train_context_tokens(tiny, [encoded()], replace(SHORT, steps=1, ema=ema)).context.tokens for ema in (0.99, 0.0))
+    averaged, last = (
+        train_context_tokens(tiny, [encoded()], replace(SHORT, steps=1, ema=ema)).context.tokens for ema in (0.99, 0.0)
+    )
     torch.testing.assert_close(averaged, last)
 
 
@@ -210,7 +245,10 @@ def test_each_step_reports_loss_rate_picture_and_context(tiny: Any, encoded: Mak
     assert [report.loss for report in reports] == result.losses
     assert [report.prior for report in reports] == result.prior_losses
     assert [report.learning_rate for report in reports] == result.learning_rates == list(settings.schedule().rates(12))
-    assert {report.step: report.evaluation for report in reports if report.evaluation} == {6: result.evaluations[6], 12: result.evaluations[12]}
+    assert {report.step: report.evaluation for report in reports if report.evaluation} == {
+        6: result.evaluations[6],
+        12: result.evaluations[12],
+    }
     picture = reports[-1].x0_estimate()
     assert picture.shape == (1, 4, 1, 6, 8)
     assert not picture.requires_grad
@@ -218,8 +256,13 @@ def test_each_step_reports_loss_rate_picture_and_context(tiny: Any, encoded: Mak
 
 
 def test_the_context_holds_the_best_tokens_that_were_measured(tiny: Any, encoded: MakeReference) -> None:
-    result = train_context_tokens(tiny, [encoded()], replace(STEADY, steps=40, evaluations=10, learning_rate="0.1:0.5, 2"))
-    measured = {step: evaluation.inside + max(0, evaluation.outside - result.before.outside) for step, evaluation in result.evaluations.items()}
+    result = train_context_tokens(
+        tiny, [encoded()], replace(STEADY, steps=40, evaluations=10, learning_rate="0.1:0.5, 2")
+    )
+    measured = {
+        step: evaluation.inside + max(0, evaluation.outside - result.before.outside)
+        for step, evaluation in result.evaluations.items()
+    }
     del measured[0]
     assert result.kept_step == min(measured, key=measured.__getitem__) < 40
     assert result.context.info.inside_after == result.evaluations[result.kept_step].inside
@@ -262,9 +305,15 @@ def test_a_run_without_one_finite_loss_is_still_described(tiny: Any, encoded: Ma
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_training_that_keeps_diverging_ends_with_its_last_good_tokens(tiny: Any, encoded: MakeReference, ema: float) -> None:
-    with pytest.raises(TrainingDiverged, match="training diverged: step 7 .* expected a learning rate below 0.1$") as caught:
-        train_context_tokens(Unsteady(tiny, frozenset({4, 5, 6, 7})), [encoded()], replace(SHORT, ema=ema, evaluations=12))
+def test_training_that_keeps_diverging_ends_with_its_last_good_tokens(
+    tiny: Any, encoded: MakeReference, ema: float
+) -> None:
+    with pytest.raises(
+        TrainingDiverged, match="training diverged: step 7 .* expected a learning rate below 0.1$"
+    ) as caught:
+        train_context_tokens(
+            Unsteady(tiny, frozenset({4, 5, 6, 7})), [encoded()], replace(SHORT, ema=ema, evaluations=12)
+        )
     tokens = caught.value.context.tokens
     assert tokens.shape == (2, 3, 6)
     assert torch.isfinite(tokens).all()

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from anima_fast_train.training import Framing, encode_references, make_reference, train_context_tokens
-from anima_fast_train.training.appearance import PictureVariety
-from anima_fast_train.training.batches import BatchSource
-from anima_fast_train.training.caption import CaptionOptions
+from anima_fast_train.training.batches.batch import BatchSource
 from anima_fast_train.training.evaluation import EvaluationGrid
+from anima_fast_train.training.references.augmentation import PictureVariety
+from anima_fast_train.training.references.caption import CaptionOptions
+from anima_fast_train.training.references.variants import ALL_PROMPTS, LEAST_PROMPTS, Augmentation, draw_prompts
 from anima_fast_train.training.settings import TrainingSettings
-from anima_fast_train.training.variants import ALL_PROMPTS, LEAST_PROMPTS, Augmentation, draw_prompts
 
 FRAMING = Framing(size=32)
 MIRRORED = PictureVariety(flip=True)
@@ -37,7 +37,9 @@ def seeded(seed: int = 0) -> torch.Generator:
         ("", "sitting", "sitting"),
     ],
 )
-def test_a_caption_takes_the_place_of_a_template_that_does_not_say_where_it_goes(templates: str, caption: str, prompt: str) -> None:
+def test_a_caption_takes_the_place_of_a_template_that_does_not_say_where_it_goes(
+    templates: str, caption: str, prompt: str
+) -> None:
     prompts = draw_prompts(CaptionOptions(templates, name="ann"), caption, 1, seeded())
     assert (prompts.plain, prompts.drawn) == (prompt, (prompt,))
 
@@ -73,7 +75,9 @@ def test_batches_show_every_variant_alike_often_with_its_own_mask(tiny: Any) -> 
     mask = torch.zeros(32, 32)
     mask[:, :8] = 1
     reference = make_reference(mask.unsqueeze(-1).repeat(1, 1, 3), mask)
-    encoded = encode_references(tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb"), MIRRORED), generator=seeded())
+    encoded = encode_references(
+        tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb"), MIRRORED), generator=seeded()
+    )
     settings = TrainingSettings(batch_size=4, noise_pool=256)
     source = BatchSource(tiny, encoded, settings, 100, seeded())
     seen: Counter[tuple[bool, bool]] = Counter()
@@ -90,7 +94,9 @@ def test_batches_show_every_variant_alike_often_with_its_own_mask(tiny: Any) -> 
 def test_the_evaluation_shows_a_reference_as_it_is(tiny: Any) -> None:
     reference = make_reference(torch.rand(32, 32, 3, generator=seeded()), torch.ones(32, 32))
     plain = encode_references(tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a")))
-    varied = encode_references(tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb", caption_dropout=0.3), MIRRORED))
+    varied = encode_references(
+        tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb", caption_dropout=0.3), MIRRORED)
+    )
     assert len(varied[0].views) > 8
     assert EvaluationGrid(tiny, varied, 8).before == EvaluationGrid(tiny, plain, 8).before
 

@@ -1,4 +1,5 @@
-"""A run from the command line can be watched, stopped with Ctrl-C and gone on with, and it steers as its options say."""
+"""A run from the command line can be watched, stopped with Ctrl-C and gone on with, and it steers as its options
+say."""
 
 from __future__ import annotations
 
@@ -16,10 +17,10 @@ import torch
 from PIL import Image
 
 from anima_fast_train.training import ReferenceContext, TrainingSettings
-from anima_fast_train.training.checkpoint import TrainingState
 from anima_fast_train.training.command_line import before_after, main, watching
 from anima_fast_train.training.miniature.backbone import sample
 from anima_fast_train.training.miniature.scene import draw_reference
+from anima_fast_train.training.run_state import TrainingState
 from anima_fast_train.training.stopping import BestTokens
 from anima_fast_train.training.trainer import ContextTrainer
 
@@ -38,7 +39,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """`anima-fast-train train` on a small reference, its samples drawn in fewer steps; the exit code and all that was printed."""
+    """`anima-fast-train train` on a small reference, its samples drawn in fewer steps; the exit code and all that was
+    printed."""
     monkeypatch.setattr(before_after, "sample", functools.partial(sample, steps=1))
     drawn = draw_reference(7)
     drawn.picture.resize((32, 32)).save(tmp_path / "picture.png")
@@ -74,14 +76,19 @@ def tokens_in(folder: Path) -> torch.Tensor:
     return ReferenceContext.load(folder / "context.safetensors").tokens
 
 
-def test_ctrl_c_and_resume_end_in_the_tokens_of_the_whole_run(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_and_resume_end_in_the_tokens_of_the_whole_run(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps = ("--steps", 6, "--evaluations", 2, "--ema", 0.9)
     assert command(*steps, "--output", tmp_path / "whole")[0] == 0
     before = signal.getsignal(signal.SIGINT)
     with interrupted_in_step(monkeypatch, 3):
         code, said = command(*steps, "--output", tmp_path / "stopped")
     checkpoint = tmp_path / "stopped" / "checkpoint.safetensors"
-    assert (code, [path.name for path in (tmp_path / "stopped").iterdir() if path.is_file()]) == (130, [checkpoint.name])
+    assert (code, [path.name for path in (tmp_path / "stopped").iterdir() if path.is_file()]) == (
+        130,
+        [checkpoint.name],
+    )
     assert f"--resume {checkpoint}" in said
     assert TrainingState.load(checkpoint).record["position"]["done"] == 3
     assert signal.getsignal(signal.SIGINT) is before
@@ -113,20 +120,36 @@ def test_negative_intervals_are_refused(command: Command, tmp_path: Path, option
 
 def test_previews_show_the_tokens_of_their_step(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    assert command("--steps", 4, "--preview-every", 2, "--time-ranges", 2, "--negative-tokens", 1, "--output", folder)[0] == 0
-    names = [f"{kind}_{step:06}.{ending}" for kind, ending in (("preview", "png"), ("context", "safetensors")) for step in (2, 4)]
-    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(("preview_", "context_"))) == sorted(names)
+    assert (
+        command("--steps", 4, "--preview-every", 2, "--time-ranges", 2, "--negative-tokens", 1, "--output", folder)[0]
+        == 0
+    )
+    names = [
+        f"{kind}_{step:06}.{ending}"
+        for kind, ending in (("preview", "png"), ("context", "safetensors"))
+        for step in (2, 4)
+    ]
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(("preview_", "context_"))) == sorted(
+        names
+    )
     with Image.open(folder / names[0]) as early, Image.open(folder / names[1]) as late:
         assert early.size == late.size == (64, 32)
         assert early.tobytes() != late.tobytes()
-    assert ReferenceContext.load(folder / names[2]).tensors().keys() == ReferenceContext.load(folder / "context.safetensors").tensors().keys()
-    assert not torch.equal(ReferenceContext.load(folder / names[2]).tokens, ReferenceContext.load(folder / names[3]).tokens)
+    assert (
+        ReferenceContext.load(folder / names[2]).tensors().keys()
+        == ReferenceContext.load(folder / "context.safetensors").tensors().keys()
+    )
+    assert not torch.equal(
+        ReferenceContext.load(folder / names[2]).tokens, ReferenceContext.load(folder / names[3]).tokens
+    )
 
 
 def test_options_reach_the_training(command: Command, tmp_path: Path) -> None:
     chosen = {
-        "init_text": "1girl, smile", "negative_tokens": 2, "cfg": 2.0, "time_ranges": 3, "rate_shape": "linear", "warm_up": 0.5,
-        "weight_decay": 0.01, "clip_norm": 1.0, "clip_value": 0.5, "ema": 0.5, "evaluations": 3, "patience": 2, "gradient_accumulation": 2,
+        "init_text": "1girl, smile", "negative_tokens": 2, "cfg": 2.0, "time_ranges": 3, "rate_shape": "linear",
+        "warm_up": 0.5,
+        "weight_decay": 0.01, "clip_norm": 1.0, "clip_value": 0.5, "ema": 0.5, "evaluations": 3, "patience": 2,
+        "gradient_accumulation": 2,
         "timestep_sampling": "uniform",
     }  # fmt: skip
     arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", value)]
@@ -154,7 +177,9 @@ def test_a_run_that_diverges_keeps_its_best_tokens_and_says_where(
     assert ReferenceContext.load(best).tokens.isfinite().all()
 
 
-def test_tensorboard_gets_every_step_where_it_is_installed(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_gets_every_step_where_it_is_installed(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written: list[tuple[str, float, int]] = []
 
     class SummaryWriter:

@@ -8,16 +8,17 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from ..context import ReferenceContext, write_atomically
+from ..atomic_file import write_atomically
 from ..miniature import scene
 from ..miniature.backbone import WEIGHTS
-from ..reference_folder import ReferenceFile
-from ..reference_list import ReferenceList
+from ..references.reference_file import ReferenceFile
+from ..references.reference_list import ReferenceList
 from ..settings import TrainingSettings
+from ..trainables.context_file import ReferenceContext
 from . import outputs
-from .measurements import add_measurements, require_positive
+from .image_commands import collage, preview_mask
+from .measurement_commands import add_measurements, require_positive
 from .option_groups import read_framing
-from .picture_commands import collage, preview_mask
 from .settings_options import DEFAULTS, Seed
 from .train_command import Output, train, train_and_write
 
@@ -69,7 +70,9 @@ def sample_reference(seed: Seed = 0, output: Output = Path("output/reference")) 
 @app.command()
 def pretrain(
     output: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
-    steps: Annotated[int | None, typer.Option(help="Steps of the transformer; the default is what the bundled weights had.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of the transformer; the default is what the bundled weights had.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Rebuild the miniature's weights from a seed: draw its pictures, train its codec and its transformer."""

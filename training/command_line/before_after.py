@@ -1,4 +1,5 @@
-"""Draws before_after.png: the reference, then the same seeds without and with the context under two other backgrounds."""
+"""Draws before_after.png: the reference, then the same seeds without and with the context under two other
+backgrounds."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..context import ReferenceContext
 from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
-from ..picture_grid import GridRow, labelled_grid
+from ..reports.image_grid import GridRow, labelled_grid
+from ..trainables.context_file import ReferenceContext
 
 CELL_WIDTH = 192
 SEEDS = (1, 2, 3, 4)
@@ -29,13 +30,26 @@ def other_prompts(training_prompt: str) -> list[str]:
 
 @torch.no_grad()
 def before_after(
-    backbone: MiniatureBackbone, context: ReferenceContext, image: Tensor, marked: Tensor, training_prompt: str, size: tuple[int, int]
+    backbone: MiniatureBackbone,
+    context: ReferenceContext,
+    image: Tensor,
+    marked: Tensor,
+    training_prompt: str,
+    size: tuple[int, int],
 ) -> Image.Image:
-    """image: the reference at training size [h,w,3]; marked: the same with its mask laid over it; size (width, height)."""
+    """image: the reference at training size [h,w,3]; marked: the same with its mask laid over it; size (width,
+    height)."""
     latent = backbone.encode_image(image[None])
     shown = torch.cat([image[None], backbone.decode(latent).cpu(), marked[None]])
     rows = [GridRow("reference | through the codec | what is learned", to_pictures(shown))]
     for prompt in other_prompts(training_prompt):
-        rows.append(GridRow(f"without context: {prompt}", to_pictures(sample(backbone, prompt, SEEDS, size)), faint=True))
-        rows.append(GridRow(f"with context, same seeds: {prompt}", to_pictures(sample(backbone, prompt, SEEDS, size, context=context))))
+        rows.append(
+            GridRow(f"without context: {prompt}", to_pictures(sample(backbone, prompt, SEEDS, size)), faint=True)
+        )
+        rows.append(
+            GridRow(
+                f"with context, same seeds: {prompt}",
+                to_pictures(sample(backbone, prompt, SEEDS, size, context=context)),
+            )
+        )
     return labelled_grid(rows, cell_width=CELL_WIDTH)

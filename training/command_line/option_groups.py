@@ -12,35 +12,42 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from ...masking import MaskShape, match_masks
-from ..appearance import BACKGROUNDS, PictureVariety
-from ..caption import CaptionOptions
-from ..image_file import read_image
+from ...masking.framing import Framing
 from ..miniature import scene
 from ..miniature.backbone import MiniatureBackbone
-from ..reference import Framing
-from ..reference_folder import CAPTION_SOURCES, FolderOptions, ReferenceFile, open_reference_folder
-from ..reference_list import ReferenceList
-from ..variants import Augmentation
+from ..references.augmentation import BACKGROUNDS, PictureVariety
+from ..references.caption import CaptionOptions
+from ..references.image_file import read_image
+from ..references.reference_file import ReferenceFile
+from ..references.reference_folder import CAPTION_SOURCES, FolderOptions, open_reference_folder
+from ..references.reference_list import ReferenceList
+from ..references.variants import Augmentation
 
 MINIATURE_SIZE = scene.SIDE
 OWN_ALPHA = ("alpha", "transparent")
 MASK_SOURCE_HELP = (
-    "What of a mask file is read: luminance, red, alpha (opaque = learn) or transparent. "
-    "The last two read the picture's own alpha where it has no mask file."
+    "What of a mask file is read: luminance, red, alpha (opaque = learn) or transparent. The last two read the "
+    "picture's own alpha where it has no mask file."
 )
 PROMPT_HELP = (
-    "What the pictures show besides the subject. Several lines are drawn at random; [name] and [filewords] (the caption) are filled in. "
-    "A picture with a caption of its own is shown under that, unless [filewords] says where it goes."
+    "What the pictures show besides the subject. Several lines are drawn at random; [name] and [filewords] (the "
+    "caption) are filled in. A picture with a caption of its own is shown under that, unless [filewords] says where it "
+    "goes."
 )
-CAPTIONS_HELP = "Captions of --folder: " + "; ".join(f"{name}: {meaning}" for name, meaning in CAPTION_SOURCES.items()) + "."
+CAPTIONS_HELP = (
+    "Captions of --folder: " + "; ".join(f"{name}: {meaning}" for name, meaning in CAPTION_SOURCES.items()) + "."
+)
 
 BACKGROUNDS_HELP = (
-    "Before what the subject is put, cut out by its mask: " + "; ".join(f"{name}: {meaning}" for name, meaning in BACKGROUNDS.items()) + "."
+    "Before what the subject is put, cut out by its mask: "
+    + "; ".join(f"{name}: {meaning}" for name, meaning in BACKGROUNDS.items())
+    + "."
 )
 
 
 def with_options(**groups: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Gives a command the options of each group in place of the parameter of the group's name, which gets what the group returns."""
+    """Gives a command the options of each group in place of the parameter of the group's name, which gets what the
+    group returns."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         parts = {name: _parameters(group) for name, group in groups.items()}
@@ -70,21 +77,35 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 def read_references(
     image: Annotated[list[Path] | None, typer.Option(help="Reference picture; repeat the option for several.")] = None,
-    mask: Annotated[list[Path] | None, typer.Option(help="Mask picture, white = learn; one for all --image or one for each.")] = None,
-    attention_map: Annotated[
-        list[Path] | None, typer.Option(help="Picture that is white where errors count most; one for all --image or one for each.")
+    mask: Annotated[
+        list[Path] | None, typer.Option(help="Mask picture, white = learn; one for all --image or one for each.")
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Folder of reference pictures; they come after those of --image.")] = None,
-    masks: Annotated[Path | None, typer.Option(help="Folder with a mask of the same file name for each picture of --folder.")] = None,
+    attention_map: Annotated[
+        list[Path] | None,
+        typer.Option(help="Picture that is white where errors count most; one for all --image or one for each."),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder of reference pictures; they come after those of --image.")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder with a mask of the same file name for each picture of --folder.")
+    ] = None,
     mask_source: Annotated[str, typer.Option(help=MASK_SOURCE_HELP)] = "luminance",
     whole: Annotated[bool, typer.Option("--whole", help="Learn all of each picture that has no mask.")] = False,
     captions: Annotated[str, typer.Option(help=CAPTIONS_HELP)] = "txt or file name",
-    word_pattern: Annotated[str, typer.Option(help="Regular expression for the words of a file name; empty takes the name as it is.")] = "",
+    word_pattern: Annotated[
+        str, typer.Option(help="Regular expression for the words of a file name; empty takes the name as it is.")
+    ] = "",
     join: Annotated[str, typer.Option(help="What joins the words of a file name.")] = " ",
     strict: Annotated[
-        bool, typer.Option("--strict/--lenient", help="Whether one broken file in --folder refuses it all, or is left out and named.")
+        bool,
+        typer.Option(
+            "--strict/--lenient", help="Whether one broken file in --folder refuses it all, or is left out and named."
+        ),
     ] = True,
-    weight: Annotated[list[float] | None, typer.Option(help="How often a picture is drawn; one for all --image or one for each.")] = None,
+    weight: Annotated[
+        list[float] | None, typer.Option(help="How often a picture is drawn; one for all --image or one for each.")
+    ] = None,
     repeats: Annotated[int, typer.Option(help="How many times each picture of --folder counts.")] = 1,
     invert_mask: Annotated[bool, typer.Option("--invert-mask", help="Learn what the masks leave out.")] = False,
     threshold: Annotated[float | None, typer.Option(help="Mask weights from here up become 1, the others 0.")] = None,
@@ -102,7 +123,8 @@ def read_references(
         if masks is None and not whole and mask_source not in OWN_ALPHA:
             match_masks([], 1)  # says that a mask is required
         source = mask_source if masks is not None or mask_source in OWN_ALPHA else None
-        options = FolderOptions(masks, source, captions, word_pattern, join, repeats=repeats, strict=strict)  # type: ignore[arg-type]
+        # type: ignore[arg-type]
+        options = FolderOptions(masks, source, captions, word_pattern, join, repeats=repeats, strict=strict)
         opened = open_reference_folder(folder, options)
         files += opened.entries
         for broken in opened.broken:
@@ -117,17 +139,27 @@ def read_references(
     return references
 
 
-def _named_files(images: list[Path], masks: list[Path], mask_source: str, weights: list[float], whole: bool) -> list[ReferenceFile]:
+def _named_files(
+    images: list[Path], masks: list[Path], mask_source: str, weights: list[float], whole: bool
+) -> list[ReferenceFile]:
     if not images:
         if masks:
-            raise ValueError(f"--mask came {len(masks)} times without --image, expected --image, or --masks for the pictures of --folder")
+            raise ValueError(
+                f"--mask came {len(masks)} times without --image, expected --image, or --masks for the pictures of "
+                "--folder"
+            )
         return []
     if len(weights) not in (1, len(images)):
-        raise ValueError(f"--weight came {len(weights)} times, expected once or as often as --image, {len(images)} times")
+        raise ValueError(
+            f"--weight came {len(weights)} times, expected once or as often as --image, {len(images)} times"
+        )
     weights = weights * len(images) if len(weights) == 1 else weights
     if masks or not (whole or mask_source in OWN_ALPHA):
         pairs = [(path, mask_source) for path in match_masks(masks, len(images))]
-        return [ReferenceFile(image, *pair, weight=weight) for image, pair, weight in zip(images, pairs, weights, strict=True)]
+        return [
+            ReferenceFile(image, *pair, weight=weight)
+            for image, pair, weight in zip(images, pairs, weights, strict=True)
+        ]
     source = mask_source if mask_source in OWN_ALPHA else None
     return [ReferenceFile(image, None, source, weight=weight) for image, weight in zip(images, weights, strict=True)]
 
@@ -136,17 +168,29 @@ def _with_attention(files: list[ReferenceFile], maps: list[Path]) -> list[Refere
     if not maps:
         return files
     if len(maps) not in (1, len(files)):
-        raise ValueError(f"--attention-map came {len(maps)} times, expected once or as often as --image, {len(files)} times")
+        raise ValueError(
+            f"--attention-map came {len(maps)} times, expected once or as often as --image, {len(files)} times"
+        )
     maps = maps * len(files) if len(maps) == 1 else maps
     return [replace(file, attention=path) for file, path in zip(files, maps, strict=True)]
 
 
 def read_framing(
-    size: Annotated[int, typer.Option(help="Training pictures have an area of size squared, in pixels.")] = MINIATURE_SIZE,
-    fit: Annotated[str, typer.Option(help="How a picture gets sides that are multiples of 16: stretch, crop or letterbox.")] = Framing().fit,
-    crop_to_mask: Annotated[bool, typer.Option("--crop-to-mask", help="Crop to the mask, so that a small subject fills the frame.")] = False,
-    crop_margin: Annotated[float, typer.Option(help="What stays around a cropped subject, as a share of its longer side.")] = 0.1,
-    enlarge: Annotated[bool, typer.Option(help="Whether pictures smaller than the training size are enlarged to it.")] = True,
+    size: Annotated[
+        int, typer.Option(help="Training pictures have an area of size squared, in pixels.")
+    ] = MINIATURE_SIZE,
+    fit: Annotated[
+        str, typer.Option(help="How a picture gets sides that are multiples of 16: stretch, crop or letterbox.")
+    ] = Framing().fit,
+    crop_to_mask: Annotated[
+        bool, typer.Option("--crop-to-mask", help="Crop to the mask, so that a small subject fills the frame.")
+    ] = False,
+    crop_margin: Annotated[
+        float, typer.Option(help="What stays around a cropped subject, as a share of its longer side.")
+    ] = 0.1,
+    enlarge: Annotated[
+        bool, typer.Option(help="Whether pictures smaller than the training size are enlarged to it.")
+    ] = True,
 ) -> Framing:
     margin = crop_margin if crop_to_mask else None
     return Framing(size, MiniatureBackbone.size_multiple, fit, margin, enlarge)  # type: ignore[arg-type]
@@ -157,11 +201,20 @@ def read_augmentation(
     name: Annotated[str, typer.Option(help="What takes the place of [name].")] = "",
     shuffle_tags: Annotated[bool, typer.Option("--shuffle-tags", help="Shuffle the tags of captions.")] = False,
     tag_dropout: Annotated[float, typer.Option(help="Share of the tags that are left out at random, 0 to 1.")] = 0.0,
-    caption_dropout: Annotated[float, typer.Option(help="Share of the draws under an empty prompt; 1 trains unconditionally.")] = 0.0,
-    flip: Annotated[bool, typer.Option("--flip", help="Show every picture mirrored in half of its draws. Not for asymmetric characters.")] = False,
-    random_crop: Annotated[float, typer.Option(help="Crop pictures at random: the share of each side that may be cut off, 0 to 0.9.")] = 0.0,
+    caption_dropout: Annotated[
+        float, typer.Option(help="Share of the draws under an empty prompt; 1 trains unconditionally.")
+    ] = 0.0,
+    flip: Annotated[
+        bool,
+        typer.Option("--flip", help="Show every picture mirrored in half of its draws. Not for asymmetric characters."),
+    ] = False,
+    random_crop: Annotated[
+        float, typer.Option(help="Crop pictures at random: the share of each side that may be cut off, 0 to 0.9.")
+    ] = 0.0,
     backgrounds: Annotated[str, typer.Option(help=BACKGROUNDS_HELP)] = PictureVariety().backgrounds,
-    background: Annotated[list[Path] | None, typer.Option(help="A picture for --backgrounds pictures; repeat the option for several.")] = None,
+    background: Annotated[
+        list[Path] | None, typer.Option(help="A picture for --backgrounds pictures; repeat the option for several.")
+    ] = None,
 ) -> Augmentation:
     captions = CaptionOptions(prompt, name, shuffle_tags, tag_dropout, caption_dropout)
     pictures = tuple(read_image(path).rgb for path in background or [])

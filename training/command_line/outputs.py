@@ -13,14 +13,16 @@ from PIL import Image
 from torch import Tensor
 
 from ...masking import overlay, preview_reference
-from ..context import write_atomically
-from ..encode import EncodedReference
-from ..history_file import history_csv
-from ..loss_plot import loss_plot
+from ...masking.framing import Framing
+from ..atomic_file import write_atomically
 from ..miniature.backbone import MiniatureBackbone
-from ..reference import Framing, Reference, prepare_reference
+from ..references.encode import EncodedReference
+from ..references.prepare import prepare_reference
+from ..references.reference import Reference
+from ..reports.history_file import history_csv
+from ..reports.loss_plot import loss_plot
+from ..reports.summary import describe
 from ..result import TrainingResult
-from ..summary import describe
 from .before_after import before_after
 
 MOST_SHOWN = 12  # references in mask.png, which is about 600 pixels high for each
@@ -33,7 +35,9 @@ def require_writable(folder: Path) -> Path:
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"output folder {str(folder)!r} cannot be written: {error.strerror or error}, expected a folder") from error
+        raise ValueError(
+            f"output folder {str(folder)!r} cannot be written: {error.strerror or error}, expected a folder"
+        ) from error
     return folder
 
 

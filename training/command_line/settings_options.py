@@ -16,8 +16,12 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same tokens on 
 def read_settings(
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = DEFAULTS.steps,
     tokens: Annotated[int, typer.Option(help="Context tokens in each block.")] = DEFAULTS.num_tokens,
-    init_std: Annotated[float, typer.Option(help="Standard deviation of the tokens before the first step.")] = DEFAULTS.init_std,
-    init_text: Annotated[str, typer.Option(help="Words whose meaning the tokens begin at; empty begins near zero.")] = DEFAULTS.init_text,
+    init_std: Annotated[
+        float, typer.Option(help="Standard deviation of the tokens before the first step.")
+    ] = DEFAULTS.init_std,
+    init_text: Annotated[
+        str, typer.Option(help="Words whose meaning the tokens begin at; empty begins near zero.")
+    ] = DEFAULTS.init_text,
     negative_tokens: Annotated[
         int, typer.Option(help="Tokens for the negative prompt, trained through the guided prediction; 0 trains none.")
     ] = DEFAULTS.negative_tokens,
@@ -25,23 +29,41 @@ def read_settings(
     time_ranges: Annotated[
         int, typer.Option(help="Equal parts of the noise levels in which the tokens may differ; 0 keeps them alike.")
     ] = DEFAULTS.time_ranges,
-    learning_rate: Annotated[str, typer.Option(help="A number, or rates until steps: 0.1:100, 0.01.")] = DEFAULTS.learning_rate,
-    rate_shape: Annotated[str, typer.Option(help="How the rate falls over the run: constant, linear or cosine.")] = DEFAULTS.rate_shape,
-    warm_up: Annotated[float, typer.Option(help="Share of the run in which the rate rises from near 0.")] = DEFAULTS.warm_up,
+    learning_rate: Annotated[
+        str, typer.Option(help="A number, or rates until steps: 0.1:100, 0.01.")
+    ] = DEFAULTS.learning_rate,
+    rate_shape: Annotated[
+        str, typer.Option(help="How the rate falls over the run: constant, linear or cosine.")
+    ] = DEFAULTS.rate_shape,
+    warm_up: Annotated[
+        float, typer.Option(help="Share of the run in which the rate rises from near 0.")
+    ] = DEFAULTS.warm_up,
     seed: Seed = DEFAULTS.seed,
     batch_size: Annotated[int, typer.Option(help="Noised pictures in each step.")] = DEFAULTS.batch_size,
     gradient_accumulation: Annotated[
         int, typer.Option(help="Batches added up before the tokens move.")
     ] = DEFAULTS.gradient_accumulation,
-    weight_decay: Annotated[float, typer.Option(help="Pulls the tokens towards zero in each step.")] = DEFAULTS.weight_decay,
-    clip_norm: Annotated[float, typer.Option(help="Shortens larger gradients to this length; 0 does not.")] = DEFAULTS.clip_norm,
-    clip_value: Annotated[float, typer.Option(help="Limits each entry of the gradient to this size; 0 does not.")] = DEFAULTS.clip_value,
-    ema: Annotated[float, typer.Option(help="Averages the tokens: 0.99 over about 100 steps; 0 keeps the last ones.")] = DEFAULTS.ema,
+    weight_decay: Annotated[
+        float, typer.Option(help="Pulls the tokens towards zero in each step.")
+    ] = DEFAULTS.weight_decay,
+    clip_norm: Annotated[
+        float, typer.Option(help="Shortens larger gradients to this length; 0 does not.")
+    ] = DEFAULTS.clip_norm,
+    clip_value: Annotated[
+        float, typer.Option(help="Limits each entry of the gradient to this size; 0 does not.")
+    ] = DEFAULTS.clip_value,
+    ema: Annotated[
+        float, typer.Option(help="Averages the tokens: 0.99 over about 100 steps; 0 keeps the last ones.")
+    ] = DEFAULTS.ema,
     per_block: Annotated[
-        bool, typer.Option("--per-block/--shared", help="Whether each block gets tokens of its own, or all share one set.")
+        bool,
+        typer.Option("--per-block/--shared", help="Whether each block gets tokens of its own, or all share one set."),
     ] = DEFAULTS.per_block,
     timestep_sampling: Annotated[
-        str, typer.Option(help="Which noise levels are trained: logit_normal prefers the middle ones, uniform takes all alike.")
+        str,
+        typer.Option(
+            help="Which noise levels are trained: logit_normal prefers the middle ones, uniform takes all alike."
+        ),
     ] = DEFAULTS.timestep_sampling,
     prior_weight: Annotated[
         float, typer.Option(help="Strength of prior preservation outside the mask; 0 turns it off.")

@@ -11,16 +11,16 @@ import torch
 import typer
 
 from ...masking import REDUCTIONS
-from ..encode import encode_references
-from ..memory import peak_memory
+from ...masking.framing import Framing
 from ..miniature.backbone import MiniatureBackbone
-from ..reference import Framing
-from ..reference_list import ReferenceList
+from ..references.encode import encode_references
+from ..references.reference_list import ReferenceList
+from ..references.variants import Augmentation
+from ..reports.memory import peak_memory
+from ..reports.summary import describe
 from ..result import TrainingDiverged, TrainingResult
 from ..settings import TrainingSettings
-from ..summary import describe
 from ..trainer import train_context_tokens
-from ..variants import Augmentation
 from . import outputs
 from .option_groups import read_augmentation, read_framing, read_references, with_options
 from .settings_options import read_settings
@@ -33,7 +33,11 @@ ReductionName = Annotated[str, typer.Option(help="How the mask gets to latent re
 
 
 @with_options(
-    references=read_references, framing=read_framing, augmentation=read_augmentation, settings=read_settings, watching=read_watching
+    references=read_references,
+    framing=read_framing,
+    augmentation=read_augmentation,
+    settings=read_settings,
+    watching=read_watching,
 )
 def train(
     references: ReferenceList,
@@ -67,7 +71,9 @@ def train_and_write(
         encoded = encode_references(backbone, references, framing, reduction, augmentation, generator)
         first = encoded[0]
         with watched(folder, backbone, first.caption, first.image_size, watching, settings.steps) as on_step:
-            result = train_context_tokens(backbone, encoded, settings, on_step, watching.plan(folder, settings.steps), resume)
+            result = train_context_tokens(
+                backbone, encoded, settings, on_step, watching.plan(folder, settings.steps), resume
+            )
     unknown = dict.fromkeys(word for reference in encoded for word in backbone.tags.unknown(reference.caption))
     notes = (f"the miniature does not know {', '.join(unknown)}",) if unknown else ()
     outputs.write_results(folder, backbone, references, encoded, framing, result, memory.mib, notes)
@@ -83,7 +89,12 @@ def saved_when_stopped(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         kept = folder / CHECKPOINT
-        typer.echo(f"stopped; go on with the same options and --resume {kept}" if kept.exists() else "stopped before the first step", err=True)
+        typer.echo(
+            f"stopped; go on with the same options and --resume {kept}"
+            if kept.exists()
+            else "stopped before the first step",
+            err=True,
+        )
         raise typer.Exit(INTERRUPTED) from None
     except TrainingDiverged as error:
         path = folder / "best_context.safetensors"

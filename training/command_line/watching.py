@@ -14,10 +14,11 @@ import typer
 from PIL import Image
 from tqdm import tqdm
 
-from ..checkpoint import CheckpointPlan, TrainingState
-from ..context import ReferenceContext, write_atomically
+from ..atomic_file import write_atomically
 from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
 from ..result import StepReport
+from ..run_state import CheckpointPlan, TrainingState
+from ..trainables.context_file import ReferenceContext
 from .outputs import png
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -50,10 +51,17 @@ class Watching:
 
 def read_watching(
     checkpoint_every: Annotated[
-        int, typer.Option(help=f"Write {CHECKPOINT} after every so many steps; 0 writes it only when the run is stopped with Ctrl-C.")
+        int,
+        typer.Option(
+            help=f"Write {CHECKPOINT} after every so many steps; 0 writes it only when the run is stopped with Ctrl-C."
+        ),
     ] = 0,
     preview_every: Annotated[
-        int, typer.Option(help="Draw pictures with the tokens of the moment after every so many steps, and keep those tokens; 0 does not.")
+        int,
+        typer.Option(
+            help="Draw pictures with the tokens of the moment after every so many steps, and keep those tokens; "
+            "0 does not."
+        ),
     ] = 0,
     resume: Annotated[
         Path | None, typer.Option(help=f"A {CHECKPOINT} to go on from, to the same tokens as without the pause.")
@@ -125,7 +133,11 @@ def event_files(folder: Path) -> Iterator[list[Callback]]:
             measured = report.evaluation
             values = {"loss/masked": report.loss, "loss/prior": report.prior, "learning_rate": report.learning_rate}
             if measured is not None:
-                values |= {"evaluation/inside": measured.inside, "evaluation/outside": measured.outside, "evaluation/leak": measured.leak}
+                values |= {
+                    "evaluation/inside": measured.inside,
+                    "evaluation/outside": measured.outside,
+                    "evaluation/leak": measured.leak,
+                }
             for name, value in values.items():
                 writer.add_scalar(name, value, report.step)
 
@@ -134,7 +146,8 @@ def event_files(folder: Path) -> Iterator[list[Callback]]:
 
 @contextmanager
 def stopping_between_steps() -> Iterator[Callable[[], None]]:
-    """Ctrl-C waits for the function that this gives, so that a checkpoint holds whole steps; a second one does not wait."""
+    """Ctrl-C waits for the function that this gives, so that a checkpoint holds whole steps; a second one does not
+    wait."""
     asked = False
 
     def ask(_number: int, _frame: FrameType | None) -> None:

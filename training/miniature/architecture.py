@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..tokens import free_slots, insert_tokens
+from ..trainables.padding_slots import free_slots, insert_tokens
 
 
 @dataclass(frozen=True)

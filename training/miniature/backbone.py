@@ -12,9 +12,9 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
-from ..context import ReferenceContext
-from ..flow import RectifiedFlow
-from ..sampling import Guidance, sample_latents
+from ..diffusion.parametrisation import RectifiedFlow
+from ..diffusion.sampling import Guidance, sample_latents
+from ..trainables.context_file import ReferenceContext
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
 from .prompt import TagEncoder

@@ -142,14 +142,10 @@ class _Pen:
 def _back_hair(pen: _Pen, who: Character) -> None:
     shade = darker(who.hair, 0.85)
     if who.hairstyle == "long":
-        pen.polygon(
-            [(-22, -8), (-26, 14), (-27, 48), (-16, 52), (-8, 46), (8, 46), (16, 52), (27, 48), (26, 14), (22, -8)], shade
-        )
+        pen.polygon([(-22, -8), (-26, 14), (-27, 48), (-16, 52), (-8, 46), (8, 46), (16, 52), (27, 48), (26, 14), (22, -8)], shade)
     elif who.hairstyle == "twintails":
         for side in (-1, 1):
-            pen.polygon(
-                [(side * 17, -12), (side * 32, -8), (side * 37, 16), (side * 32, 40), (side * 26, 30), (side * 22, 4)], shade
-            )
+            pen.polygon([(side * 17, -12), (side * 32, -8), (side * 37, 16), (side * 32, 40), (side * 26, 30), (side * 22, 4)], shade)
     elif who.hairstyle == "ponytail":
         pen.polygon([(8, -20), (26, -22), (36, -2), (34, 30), (28, 38), (25, 12), (16, -8)], shade)
     elif who.hairstyle == "bun":
@@ -187,9 +183,7 @@ def _body(pen: _Pen, who: Character) -> None:
 
 
 def _face(pen: _Pen, who: Character, expression: str) -> None:
-    pen.polygon(
-        [(-17, -8), (-17, 4), (-12, 13), (-4, 19), (4, 19), (12, 13), (17, 4), (17, -8), (10, -16), (-10, -16)], who.skin
-    )
+    pen.polygon([(-17, -8), (-17, 4), (-12, 13), (-4, 19), (4, 19), (12, 13), (17, 4), (17, -8), (10, -16), (-10, -16)], who.skin)
     blush = tuple(round(0.75 * a + 0.25 * b) for a, b in zip(who.skin, (255, 90, 110), strict=True))
     for side in (-1, 1):
         pen.oval(side * 11, 9, 3, 1.7, (blush[0], blush[1], blush[2]), 0)

@@ -25,9 +25,7 @@ class Shade:
 
     def draw(self, rng: random.Random) -> RGB:
         """One 8-bit RGB colour from the box."""
-        red, green, blue = colorsys.hsv_to_rgb(
-            rng.uniform(*self.hue) % 360 / 360, rng.uniform(*self.saturation), rng.uniform(*self.value)
-        )
+        red, green, blue = colorsys.hsv_to_rgb(rng.uniform(*self.hue) % 360 / 360, rng.uniform(*self.saturation), rng.uniform(*self.value))
         return round(red * 255), round(green * 255), round(blue * 255)
 
 

@@ -37,9 +37,7 @@ def vocabulary() -> list[str]:
     return ["1girl", *character.EXPRESSIONS, *character.identity_tags(), *background.tags()]
 
 
-def compose(
-    who: character.Character, pose: character.Pose, rng: random.Random, pattern: str | None = None
-) -> Scene:
+def compose(who: character.Character, pose: character.Pose, rng: random.Random, pattern: str | None = None) -> Scene:
     """The character in this pose before a background of that pattern (None: any)."""
     side = SIDE * SUPERSAMPLING
     layer = character.paint(who, pose, side)

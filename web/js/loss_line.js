@@ -1,5 +1,5 @@
 // Draws the loss of a running training on its node, and leaves the line there. The server sends the whole curve, thinned, a few times a
-// second (nodes/live_loss.py), so that a page that missed messages shows all of it with the next one.
+// second (nodes/live/loss_line.py), so that a page that missed messages shows all of it with the next one.
 import { app } from '../../../scripts/app.js'
 import { api } from '../../../scripts/api.js'
 

@@ -16,12 +16,12 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from small_models import anima, clip, load_model, noise, padded_context, raises, vae
 
-from anima_fast_train.nodes import backbone as backbone_module
-from anima_fast_train.nodes.backbone import AnimaBackbone, anima_backbone
-from anima_fast_train.nodes.checkpointing import activation_bytes
-from anima_fast_train.nodes.gradient_scale import scale_gradient
-from anima_fast_train.nodes.patch_model import patch_model
-from anima_fast_train.training.context import ContextInfo, ReferenceContext
+from anima_fast_train.nodes.anima import backbone as backbone_module
+from anima_fast_train.nodes.anima.backbone import AnimaBackbone, anima_backbone
+from anima_fast_train.nodes.anima.gradient_scale import scale_gradient
+from anima_fast_train.nodes.anima.patch import patch_model
+from anima_fast_train.nodes.anima.recompute import activation_bytes
+from anima_fast_train.training.trainables.context_file import ContextInfo, ReferenceContext
 
 SIGMA = torch.tensor([0.7])
 
@@ -98,7 +98,10 @@ def check_gradient_agrees_with_finite_differences() -> None:
         tokens, direction, step = tokens_for(anima()), grad / grad.norm(), 0.05
         with torch.no_grad():
             losses = [
-                (backbone.predict(x_t(), SIGMA, padded_context(), tokens + shift * direction) - noise(1, 16, 1, 8, 8, seed=9))
+                (
+                    backbone.predict(x_t(), SIGMA, padded_context(), tokens + shift * direction)
+                    - noise(1, 16, 1, 8, 8, seed=9)
+                )
                 .square()
                 .mean()
                 for shift in (step, -step)
@@ -198,7 +201,13 @@ def check_a_batch_of_pictures_is_not_a_video() -> None:
 
 def check_every_weight_type_trains() -> None:
     reference = None
-    for dtype, precision in ((None, "auto"), (torch.bfloat16, "auto"), (torch.float16, "fp16"), (torch.float8_e4m3fn, "auto"), (None, "bf16")):
+    for dtype, precision in (
+        (None, "auto"),
+        (torch.bfloat16, "auto"),
+        (torch.float16, "fp16"),
+        (torch.float8_e4m3fn, "auto"),
+        (None, "bf16"),
+    ):
         model = load_model(**({} if dtype is None else {"dtype": dtype}))
         with opened(model, precision=precision) as backbone:
             _, grad = gradient(backbone)
@@ -225,7 +234,11 @@ def check_fp8_layers_that_multiply_in_fp8_train_too() -> None:
 def check_quantised_checkpoints_train() -> None:
     """Scaled fp8 weights, which ComfyUI keeps as a tensor class of their own."""
     weights = comfy.utils.load_torch_file(str(small_models.FOLDER / "diffusion_models/anima-test.safetensors"))
-    for name in [name for name in weights if name.startswith("blocks.") and name.endswith(("attn.q_proj.weight", "layer1.weight"))]:
+    for name in [
+        name
+        for name in weights
+        if name.startswith("blocks.") and name.endswith(("attn.q_proj.weight", "layer1.weight"))
+    ]:
         scale = weights[name].float().abs().max() / 448
         weights[name] = (weights[name].float() / scale).to(torch.float8_e4m3fn)
         layer = name.removesuffix("weight")

@@ -13,8 +13,10 @@ from anima_fast_train.training.miniature.architecture import MiniatureTransforme
 def both_models(size: TransformerSize) -> tuple[MiniatureTransformer, MiniTrainDIT]:
     """The miniature with random weights, none of them zero, and ComfyUI's class with the same ones."""
     ours = MiniatureTransformer(size).eval()
-    state = {name: 1 + 0.1 * noise(*value.shape) if value.ndim < 2 else noise(*value.shape) / value.shape[-1] ** 0.5
-             for name, value in ours.state_dict().items()}
+    state = {
+        name: 1 + 0.1 * noise(*value.shape) if value.ndim < 2 else noise(*value.shape) / value.shape[-1] ** 0.5
+        for name, value in ours.state_dict().items()
+    }
     ours.load_state_dict(state)
     theirs = MiniTrainDIT(
         max_img_h=240,
@@ -55,7 +57,7 @@ def check_forward_is_that_of_comfyui() -> None:
 
 @torch.no_grad()
 def check_tokens_enter_as_they_do_in_comfyui() -> None:
-    from anima_fast_train.nodes.insertion import FreeSlots, TokenSet, insert_into_call
+    from anima_fast_train.nodes.anima.insertion import FreeSlots, TokenSet, insert_into_call
 
     size = TransformerSize()
     ours, theirs = both_models(size)

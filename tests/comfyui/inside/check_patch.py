@@ -1,4 +1,5 @@
-"""A patched model reads the context where it should, and nowhere else: compared bit by bit with the model without it."""
+"""A patched model reads the context where it should, and nowhere else: compared bit by bit with the model without
+it."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from small_models import anima, noise, padded_context, raises
 
-from anima_fast_train.nodes.insertion import FreeSlots, TokenSet, insert_into_call
-from anima_fast_train.nodes.patch_model import ContextPatch, patch_model, rows_of
-from anima_fast_train.training.context import ContextInfo, ReferenceContext
-from anima_fast_train.training.tokens import insert_tokens
+from anima_fast_train.nodes.anima.insertion import FreeSlots, TokenSet, insert_into_call
+from anima_fast_train.nodes.anima.patch import ContextPatch, patch_model, rows_of
+from anima_fast_train.training.trainables.context_file import ContextInfo, ReferenceContext
+from anima_fast_train.training.trainables.padding_slots import insert_tokens
 
 POSITIVE_AND_NEGATIVE = [0, 1]
 
@@ -72,7 +73,9 @@ def check_scale_zero_is_the_unpatched_model_bit_by_bit() -> None:
 def check_scale_multiplies_the_tokens() -> None:
     context = context_for(anima())
     doubled = ReferenceContext(context.tokens * 2, info=context.info)
-    assert torch.equal(predictions(patch_model(anima(), context, scale=2.0)), predictions(patch_model(anima(), doubled)))
+    assert torch.equal(
+        predictions(patch_model(anima(), context, scale=2.0)), predictions(patch_model(anima(), doubled))
+    )
 
 
 def check_the_model_that_came_in_is_not_touched() -> None:
@@ -127,13 +130,17 @@ def check_time_offsets_act_at_the_sigmas_they_were_trained_for() -> None:
     timed = replace(
         plain,
         time_offsets=torch.stack([part.tokens - plain.tokens for part in (low, high)], dim=1),
-        negative_time_offsets=torch.stack([part.negative_tokens - plain.negative_tokens for part in (low, high)], dim=1),
+        negative_time_offsets=torch.stack(
+            [part.negative_tokens - plain.negative_tokens for part in (low, high)], dim=1
+        ),
     )
     patched = patch_model(anima(), timed, apply_to="both")
     for sigma, expected in ((0.3, low), (0.7, high)):
         same = predictions(patch_model(anima(), expected, apply_to="both"), sigma)
         torch.testing.assert_close(predictions(patched, sigma), same, rtol=1e-3, atol=1e-3)
-    assert not torch.allclose(predictions(patched, 0.3), predictions(patch_model(anima(), high, apply_to="both"), 0.3), atol=1e-2)
+    assert not torch.allclose(
+        predictions(patched, 0.3), predictions(patch_model(anima(), high, apply_to="both"), 0.3), atol=1e-2
+    )
 
 
 def check_a_prompt_without_padding_makes_room() -> None:

@@ -14,15 +14,24 @@ from comfy_api.latest import io
 from PIL import Image
 from small_models import anima, clip, raises, vae
 
-from anima_fast_train.nodes.train import train_on_references
-from anima_fast_train.nodes.training_options import TrainingOptions
-from anima_fast_train.nodes.training_previews import FOLDER, PreviewOptions
-from anima_fast_train.training.context import ReferenceContext
-from anima_fast_train.training.reference import Framing, make_reference
+from anima_fast_train.masking.framing import Framing
+from anima_fast_train.nodes.live.previews import FOLDER, PreviewOptions
+from anima_fast_train.nodes.options.training_options import TrainingOptions
+from anima_fast_train.nodes.training_run import train_on_references
+from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.settings import TrainingSettings
+from anima_fast_train.training.trainables.context_file import ReferenceContext
 
 SETTINGS = TrainingSettings(
-    steps=5, batch_size=1, learning_rate="0.3", num_tokens=4, prior_weight=1.0, noise_pool=2, evaluations=1, time_ranges=2, rate_shape="constant"
+    steps=5,
+    batch_size=1,
+    learning_rate="0.3",
+    num_tokens=4,
+    prior_weight=1.0,
+    noise_pool=2,
+    evaluations=1,
+    time_ranges=2,
+    rate_shape="constant",
 )
 SIZE = (96, 64)  # width, height
 
@@ -33,7 +42,9 @@ def train(previews: PreviewOptions, settings: TrainingSettings = SETTINGS) -> io
     picture = torch.rand(SIZE[1], SIZE[0], 3, generator=torch.Generator().manual_seed(0))
     framing, options = Framing(size=round((SIZE[0] * SIZE[1]) ** 0.5)), TrainingOptions(previews=previews)
     with torch.inference_mode():
-        return train_on_references(anima(), clip(), vae(), [make_reference(picture, mask, "1girl")], framing, settings, options)
+        return train_on_references(
+            anima(), clip(), vae(), [make_reference(picture, mask, "1girl")], framing, settings, options
+        )
 
 
 def names(folder: Path) -> list[str]:

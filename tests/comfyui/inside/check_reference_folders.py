@@ -8,8 +8,8 @@ from pathlib import Path
 import folder_paths
 from small_models import raises
 
+from anima_fast_train.nodes.folders.references import ALLOWED, allowed_folders, fingerprint, resolve_folder
 from anima_fast_train.nodes.load_folder_node import LoadReferenceFolder
-from anima_fast_train.nodes.reference_folders import ALLOWED, allowed_folders, fingerprint, resolve_folder
 
 
 def check_only_the_input_folder_is_allowed_at_first() -> None:

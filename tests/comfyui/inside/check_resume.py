@@ -1,4 +1,5 @@
-"""A cancelled training goes on from its checkpoint to what the uninterrupted one gives, and a name stays in its folder."""
+"""A cancelled training goes on from its checkpoint to what the uninterrupted one gives, and a name stays in its
+folder."""
 
 from __future__ import annotations
 
@@ -14,19 +15,28 @@ import torch
 from comfy_api.latest import io
 from small_models import anima, clip, raises, vae
 
-from anima_fast_train.nodes import train as train_module
-from anima_fast_train.nodes.checkpoint_files import FOLDER, CheckpointOptions, checkpoint_path
-from anima_fast_train.nodes.live_progress import LiveProgress
-from anima_fast_train.nodes.train import train_on_references
-from anima_fast_train.nodes.training_options import TrainingOptions
-from anima_fast_train.training.context import ReferenceContext
-from anima_fast_train.training.reference import Framing, make_reference
+from anima_fast_train.masking.framing import Framing
+from anima_fast_train.nodes import training_run as train_module
+from anima_fast_train.nodes.folders.checkpoints import FOLDER, CheckpointOptions, checkpoint_path
+from anima_fast_train.nodes.live.progress import LiveProgress
+from anima_fast_train.nodes.options.training_options import TrainingOptions
+from anima_fast_train.nodes.training_run import train_on_references
+from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.result import StepReport
 from anima_fast_train.training.settings import TrainingSettings
 from anima_fast_train.training.stopping import BestTokens
+from anima_fast_train.training.trainables.context_file import ReferenceContext
 
 SETTINGS = TrainingSettings(
-    steps=5, batch_size=1, learning_rate="0.3", num_tokens=4, prior_weight=1.0, noise_pool=2, evaluations=2, ema=0.9, negative_tokens=2
+    steps=5,
+    batch_size=1,
+    learning_rate="0.3",
+    num_tokens=4,
+    prior_weight=1.0,
+    noise_pool=2,
+    evaluations=2,
+    ema=0.9,
+    negative_tokens=2,
 )
 CANCELLED_AT = 3
 
@@ -59,7 +69,9 @@ def train(checkpoints: CheckpointOptions, settings: TrainingSettings = SETTINGS)
     mask[16:48, 16:48] = 1
     reference = make_reference(torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(0)), mask, "1girl")
     with torch.inference_mode():
-        return train_on_references(anima(), clip(), vae(), [reference], Framing(size=64), settings, TrainingOptions(checkpoints=checkpoints))
+        return train_on_references(
+            anima(), clip(), vae(), [reference], Framing(size=64), settings, TrainingOptions(checkpoints=checkpoints)
+        )
 
 
 def cancelled(checkpoints: CheckpointOptions) -> None:
@@ -104,7 +116,17 @@ def check_names_that_leave_the_folder_are_refused() -> None:
     with temporary_folders() as output:
         (output / FOLDER).mkdir()
         (output / FOLDER / "link").symlink_to(output)
-        for name in ("../context", "/etc/passwd", "a/../../b", "..", "", "  ", "folder/", "link/outside", ".safetensors"):
+        for name in (
+            "../context",
+            "/etc/passwd",
+            "a/../../b",
+            "..",
+            "",
+            "  ",
+            "folder/",
+            "link/outside",
+            ".safetensors",
+        ):
             with raises(ValueError, f"checkpoint_name is {name!r}", FOLDER):
                 checkpoint_path("checkpoint_name", name)
         assert checkpoint_path("resume_from", " mine ") == output / FOLDER / "mine.safetensors"

@@ -8,13 +8,14 @@ import torch
 from comfy_kitchen.backends.eager.rope import rms_rope_split_half as plain_twin
 from small_models import noise, raises
 
-from anima_fast_train.nodes.rotary import differentiable, differentiable_rotary
+from anima_fast_train.nodes.anima.rotary import differentiable, differentiable_rotary
 
 ROWS, POSITIONS, HEADS, HEAD_DIM = 2, 12, 3, 16
 
 
 def arguments(dtype: torch.dtype) -> list[torch.Tensor]:
-    """Queries, keys, rotations, scales, as Anima's self-attention passes them; the angles differ for every pair and position."""
+    """Queries, keys, rotations, scales, as Anima's self-attention passes them; the angles differ for every pair and
+    position."""
     angle = noise(POSITIONS, HEAD_DIM // 2, seed=3)
     rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=-1).unflatten(-1, (2, 2))
     q, k = noise(ROWS, POSITIONS, HEADS, HEAD_DIM, seed=1), noise(ROWS, POSITIONS, HEADS, HEAD_DIM, seed=2)

@@ -7,15 +7,23 @@ from dataclasses import replace
 import torch
 from small_models import anima, clip, noise, raises, vae
 
-from anima_fast_train.nodes.backbone import AnimaBackbone, anima_backbone
-from anima_fast_train.nodes.train import OUT_OF_MEMORY_NOTE, train_on_references, train_within_memory
-from anima_fast_train.nodes.training_options import TrainingOptions
-from anima_fast_train.training.encode import EncodedReference, encode_references
-from anima_fast_train.training.reference import Framing, make_reference
+from anima_fast_train.masking.framing import Framing
+from anima_fast_train.nodes.anima.backbone import AnimaBackbone, anima_backbone
+from anima_fast_train.nodes.options.training_options import TrainingOptions
+from anima_fast_train.nodes.training_run import OUT_OF_MEMORY_NOTE, train_on_references, train_within_memory
+from anima_fast_train.training.references.encode import EncodedReference, encode_references
+from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(
-    steps=12, batch_size=1, learning_rate="0.3", num_tokens=4, prior_weight=0.0, noise_pool=2, evaluations=1, rate_shape="constant"
+    steps=12,
+    batch_size=1,
+    learning_rate="0.3",
+    num_tokens=4,
+    prior_weight=0.0,
+    noise_pool=2,
+    evaluations=1,
+    rate_shape="constant",
 )
 FRAMING = Framing(size=64)
 
@@ -95,7 +103,13 @@ def check_references_of_different_sizes_train_together() -> None:
     wide = make_reference(torch.rand(64, 128, 3), torch.ones(64, 128), "1girl")
     with torch.inference_mode():
         output = train_on_references(
-            anima(), clip(), vae(), [*references(), wide], FRAMING, replace(SETTINGS, steps=2, batch_size=2), TrainingOptions()
+            anima(),
+            clip(),
+            vae(),
+            [*references(), wide],
+            FRAMING,
+            replace(SETTINGS, steps=2, batch_size=2),
+            TrainingOptions(),
         )
     assert output.args[0].info.reference_count == 2
 

@@ -1,6 +1,6 @@
 """Runs the checks of one module inside ComfyUI's Python, which has no pytest, and writes what became of each.
 
-    <ComfyUI's python> run.py <ComfyUI's folder> <models folder> <module of checks> <results file>
+<ComfyUI's python> run.py <ComfyUI's folder> <models folder> <module of checks> <results file>
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ def main(comfyui: Path, models: Path, module_path: Path, results: Path) -> None:
 
         small_models.FOLDER = models
         module = load(module_path)
-        outcomes = {name: outcome(check) for name, check in inspect.getmembers(module, inspect.isfunction) if name.startswith("check_")}
+        outcomes = {
+            name: outcome(check)
+            for name, check in inspect.getmembers(module, inspect.isfunction)
+            if name.startswith("check_")
+        }
     results.write_text(json.dumps(outcomes))
 
 

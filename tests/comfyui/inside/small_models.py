@@ -19,7 +19,9 @@ FOLDER = Path()  # set by run.py
 @torch.inference_mode()
 def load_model(**model_options: Any) -> ModelPatcher:
     """Anima as Load Diffusion Model gives it: its weights are inference tensors."""
-    return comfy.sd.load_diffusion_model(str(FOLDER / "diffusion_models/anima-test.safetensors"), model_options=model_options)
+    return comfy.sd.load_diffusion_model(
+        str(FOLDER / "diffusion_models/anima-test.safetensors"), model_options=model_options
+    )
 
 
 @functools.cache

@@ -1,0 +1,196 @@
+"""The trainer's view of ComfyUI's Anima: what the user wired, frozen, with context tokens as the only thing that
+learns.
+
+LoRA patches, model patches and sampling shifts of the wired model act in training as they do in sampling. ComfyUI moves
+the models: text encoder and VAE are loaded while they encode, and leave the GPU when the first prediction loads Anima.
+Whatever is changed for training is undone by `close`, after success, failure and cancel alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal
+
+import comfy.model_management as management
+import torch
+from comfy.ldm.modules.attention import attention_pytorch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ...training.diffusion.parametrisation import RectifiedFlow
+from .frozen_weights import differentiable_linear_layers, frozen_weights
+from .gradient_scale import scale_gradient
+from .insertion import FreeSlots, TokenSet, insert_into_call
+from .model_loading import is_loaded, loaded_for_training, training_clone, unload
+from .recompute import Checkpointing, activation_bytes, recompute_blocks
+from .requirements import MODEL_FAMILY, check_clip, check_model, check_vae, context_shape
+from .rotary import differentiable_rotary
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+
+# float16 gradients below 6e-8 vanish; the loss is a mean over 65536 latent values at 512 pixels.
+FLOAT16_GRADIENT_SCALE = 4096.0
+
+
+class AnimaBackbone(RectifiedFlow):
+    """The `Backbone` protocol over ComfyUI's MODEL, CLIP and VAE. Make it with `anima_backbone`, which closes it."""
+
+    model_family = MODEL_FAMILY
+    size_multiple = 16  # 8 pixels a latent, 2 latents a patch
+
+    def __init__(
+        self, model: ModelPatcher, clip: Any, vae: Any, checkpointing: Checkpointing, precision: Precision
+    ) -> None:
+        """Raises ValueError where one of the three does not fit."""
+        check_model(model)
+        check_clip(clip)
+        check_vae(vae)
+        self.model = training_clone(model, precision)
+        self.clip, self.vae = clip, vae
+        self._was_loaded = is_loaded(self.model)
+        self.num_blocks, self.context_dim = context_shape(model)
+        self.sigma_shift = float(getattr(self.model.get_model_object("model_sampling"), "shift", 1.0))
+        self.checkpointing = checkpointing
+        self.recomputes = False
+        self._free = FreeSlots()
+        self._loaded = ExitStack()
+        self._training = False
+
+    def encode_image(self, image: Tensor) -> Tensor:
+        """[B,H,W,3] in 0..1 -> [B,16,1,h,w] float32 in the model's own scale."""
+        self._leave_training()
+        with torch.inference_mode():
+            # One at a time: a video VAE takes a batch of pictures for the frames of one video.
+            latents = torch.cat([self.vae.encode(picture[None]) for picture in image])
+            latents = self.model.model.process_latent_in(latents.float())
+        return usable_outside_inference(latents.to(self.model.load_device))
+
+    def encode_prompt(self, prompt: str) -> Tensor:
+        """[1,L,1024] float32: the text encoder's output through Anima's adapter, padded with zeros to 512."""
+        self._leave_training()
+        with torch.inference_mode():
+            [embedding, extras], *_ = self.clip.encode_from_tokens_scheduled(self.clip.tokenize(prompt))
+            management.load_models_gpu([self.model])
+            device, dtype = self.model.load_device, self.model.model.get_dtype_inference()
+            context = self.model.model.diffusion_model.preprocess_text_embeds(
+                embedding.to(device, dtype),
+                extras["t5xxl_ids"][None].to(device),
+                extras["t5xxl_weights"][None, :, None].to(device, dtype),
+            )
+        return usable_outside_inference(context.float())
+
+    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
+        """The velocity at x_t [B,16,1,h,w] and sigma [B], float32; computed in the precision of the model."""
+        self._enter_training(x_t)
+        base = self.model.model
+        dtype = base.get_dtype_inference()
+        scale = FLOAT16_GRADIENT_SCALE if dtype == torch.float16 else 1.0
+        if tokens is not None:
+            tokens = scale_gradient(tokens, 1 / scale)
+        velocity = base.diffusion_model(
+            x_t.to(dtype),
+            base.model_sampling.timestep(sigma).float(),
+            context.to(dtype),
+            transformer_options=self._transformer_options(sigma, tokens),
+        )
+        return scale_gradient(velocity.float(), scale)
+
+    def close(self) -> None:
+        """Undo all that training changed, and unload the model unless it was loaded before."""
+        self._leave_training()
+        if not self._was_loaded:
+            unload(self.model)
+
+    def recompute(self) -> None:
+        """Compute each block again in the backward pass from now on."""
+        self._leave_training()
+        self.checkpointing = "on"
+
+    def _enter_training(self, x_t: Tensor) -> None:
+        if self._training:
+            return
+        unload(self.clip.patcher)
+        unload(self.vae.patcher)
+        with ExitStack() as entered:
+            entered.enter_context(loaded_for_training(self.model))
+            entered.enter_context(in_training())
+            diffusion_model = self.model.model.diffusion_model
+            entered.enter_context(frozen_weights(diffusion_model))
+            entered.enter_context(differentiable_linear_layers(diffusion_model))
+            entered.enter_context(differentiable_rotary())
+            self.recomputes = self._should_recompute(x_t)
+            if self.recomputes:
+                entered.enter_context(recompute_blocks(diffusion_model.blocks))
+            entered.callback(self._free.forget)
+            self._loaded = entered.pop_all()
+        self._training = True
+
+    def _leave_training(self) -> None:
+        self._training = False
+        self._loaded.close()
+
+    def _should_recompute(self, x_t: Tensor) -> bool:
+        if self.checkpointing != "auto":
+            return self.checkpointing == "on"
+        base = self.model.model
+        positions = x_t.shape[0] * x_t.shape[-2] * x_t.shape[-1] // 4
+        needed = activation_bytes(
+            self.num_blocks, base.diffusion_model.model_channels, positions, base.get_dtype_inference()
+        )
+        return needed > management.get_free_memory(self.model.load_device)
+
+    def _transformer_options(self, sigma: Tensor, tokens: Tensor | None) -> dict[str, Any]:
+        """The options of the wired model, as a sampler would pass them, with the tokens as the last patch."""
+        wired = self.model.model_options["transformer_options"]
+        patches = {name: list(entries) for name, entries in wired.get("patches", {}).items()}
+        if tokens is not None:
+            patches.setdefault("attn2_patch", []).append(self._insert(tokens))
+        return {
+            # Wrappers belong to the sampler: caches of whole steps, compiled forwards.
+            **{name: value for name, value in wired.items() if name not in ("wrappers", "callbacks")},
+            "patches": patches,
+            "cond_or_uncond": [0],
+            "sigmas": sigma,
+            # Of the attention functions that ComfyUI offers, the one that is sure to have a backward pass.
+            "optimized_attention_override": lambda _, *args, **kwargs: attention_pytorch(*args, **kwargs),
+        }
+
+    def _insert(self, tokens: Tensor) -> Any:
+        """An attn2_patch for tokens [blocks,K,D] or [B,blocks,K,D]."""
+
+        def patch(q: Tensor, k: Tensor, v: Tensor, extra_options: dict, **_: Any) -> dict[str, Tensor]:
+            every_row = TokenSet(tokens[..., extra_options["block_index"], :, :], (True,) * k.shape[0])
+            return insert_into_call(k, v, [every_row], extra_options, self._free)
+
+        return patch
+
+
+@contextmanager
+def anima_backbone(
+    model: ModelPatcher, clip: Any, vae: Any, checkpointing: Checkpointing = "auto", precision: Precision = "auto"
+) -> Iterator[AnimaBackbone]:
+    """A backbone for training, outside of ComfyUI's inference mode, that leaves everything as it found it."""
+    with torch.inference_mode(False):
+        backbone = AnimaBackbone(model, clip, vae, checkpointing, precision)
+        try:
+            yield backbone
+        finally:
+            backbone.close()
+
+
+@contextmanager
+def in_training() -> Iterator[None]:
+    """ComfyUI's flag by which its models choose code that has a backward pass."""
+    before = management.in_training
+    management.in_training = True
+    try:
+        yield
+    finally:
+        management.in_training = before
+
+
+def usable_outside_inference(tensor: Tensor) -> Tensor:
+    """A copy that a backward pass may remember."""
+    with torch.inference_mode(False):
+        return tensor.clone()

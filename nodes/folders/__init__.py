@@ -1,0 +1,1 @@
+"""Where files of the nodes may be read and written."""

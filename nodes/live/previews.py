@@ -1,0 +1,153 @@
+"""Pictures that the tokens of the moment draw while training runs, each kept with its tokens, and the inputs that ask
+for them."""
+
+from __future__ import annotations
+
+import io as bytes_io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import comfy.model_management as management
+import torch
+from comfy_api.latest import io
+from latent_preview import Latent2RGBPreviewer, LatentPreviewer, get_previewer
+from PIL import Image
+from torch import Tensor
+
+from ...training.atomic_file import write_atomically
+from ...training.diffusion.sampling import sample_latents
+from ...training.references.encode import EncodedReference
+from ...training.result import StepReport
+from ...training.trainables.context_file import ReferenceContext
+from ..anima.backbone import AnimaBackbone
+from ..folders.output_names import place_in_output
+
+FOLDER = "anima_previews"
+SAMPLING_STEPS = 8
+SEED = 0  # the same noise for all previews, so that only the tokens differ from one to the next
+RUN = re.compile(r"(\d+)_step_\d+\.(png|safetensors)")
+
+
+@dataclass(frozen=True)
+class PreviewOptions:
+    """preview_every: steps between two previews, 0 for none; preview_name: their folder in FOLDER."""
+
+    preview_every: int = 50
+    preview_name: str = "training"
+
+    def folder(self) -> Path | None:
+        """Where previews go, or None where there are none. Raises ValueError for a name that leaves FOLDER."""
+        return place_in_output("preview_name", self.preview_name, "a folder", FOLDER) if self.preview_every else None
+
+
+DEFAULTS = PreviewOptions()
+
+
+class TrainingPreviews:
+    """Draws and keeps a preview after every so many steps, with randomness of its own, so that training goes on as
+    without it.
+
+    What goes wrong ends the previews, never the training; `notes` says it to the user.
+    """
+
+    def __init__(
+        self, backbone: AnimaBackbone, reference: EncodedReference, previewer: LatentPreviewer, folder: Path, every: int
+    ) -> None:
+        self.notes: list[str] = []
+        self._backbone, self._reference, self._folder, self._every = backbone, reference, folder, every
+        self._previewer = previewer
+        self._run = 0  # its number, once the first preview is kept
+
+    def after(self, report: StepReport) -> Image.Image | None:
+        """The preview, where one is due after this step."""
+        if report.step % self._every or self.notes:
+            return None
+        try:
+            context = report.context()
+            picture = self.draw(context)
+            self._save(picture, context, report.step)
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: tokens that are not finite, which training itself deals with
+            self.notes.append(f"no more previews from step {report.step} on: {error}")
+            return None
+        except Exception as error:
+            if not management.is_oom(error):
+                raise
+            self.notes.append(f"no more previews from step {report.step} on: the GPU ran out of memory")
+            return None
+        return picture
+
+    def draw(self, context: ReferenceContext) -> Image.Image:
+        """What the context draws under the reference's prompt at training size, without guidance."""
+        latent = self._reference.latent
+        noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED)).to(latent.device)
+
+        def tokens_at(sigma: float) -> Tensor:
+            return context.tokens_at(sigma).to(latent.device)
+
+        drawn = sample_latents(self._backbone, noise, self._reference.context, tokens_at, SAMPLING_STEPS)
+        picture = picture_of(self._previewer, drawn)
+        return (
+            picture
+            if picture.width >= self._reference.image_size[0]
+            else picture.resize(self._reference.image_size, Image.Resampling.BICUBIC)
+        )
+
+    def _save(self, picture: Image.Image, context: ReferenceContext, step: int) -> None:
+        self._run = self._run or 1 + last_run(self._folder)
+        name = f"{self._run:05}_step_{step:06}"
+        png = bytes_io.BytesIO()
+        picture.save(png, format="PNG")
+        write_atomically(self._folder / f"{name}.png", png.getvalue())
+        context.save(self._folder / f"{name}.safetensors")
+
+
+def last_run(folder: Path) -> int:
+    """The highest number with which a preview in `folder` begins; 0 where there is none."""
+    names = (RUN.fullmatch(path.name) for path in folder.iterdir()) if folder.is_dir() else ()
+    return max((int(name[1]) for name in names if name), default=0)
+
+
+def previewer_for(backbone: AnimaBackbone) -> LatentPreviewer:
+    """The previewer that the user chose for sampling; where none was chosen, ComfyUI's linear map from latents to
+    colours."""
+    latent_format = backbone.model.model.latent_format
+    chosen = get_previewer(backbone.model.load_device, latent_format)
+    return chosen or Latent2RGBPreviewer(
+        latent_format.latent_rgb_factors,
+        latent_format.latent_rgb_factors_bias,
+        latent_format.latent_rgb_factors_reshape,
+    )
+
+
+@torch.inference_mode()
+def picture_of(previewer: LatentPreviewer, latent: Tensor) -> Image.Image:
+    """The first row of latents [B,C,...] as a picture, as large as the previewer makes it."""
+    return previewer.decode_latent_to_preview(latent)
+
+
+def preview_inputs() -> list[io.Input]:
+    """All optional, so that workflows from before they came still run."""
+    return [
+        io.Int.Input(
+            "preview_every",
+            default=DEFAULTS.preview_every,
+            min=0,
+            max=100_000,
+            optional=True,
+            tooltip="After every so many steps, draw the training prompt with what is learned so far, always from the "
+            "same noise. The picture stays on the node until the next one comes; before the first one the node shows "
+            "the model's guess at the reference. 0 draws none. Training itself is the same with and without.",
+        ),
+        io.String.Input(
+            "preview_name",
+            default=DEFAULTS.preview_name,
+            optional=True,
+            advanced=True,
+            tooltip=f"The folder for previews in ComfyUI's output folder {FOLDER}: a PNG, and beside it the context "
+            "that drew it. Runs are numbered, so nothing is overwritten.",
+        ),
+    ]

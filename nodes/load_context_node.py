@@ -1,0 +1,71 @@
+"""The node that reads a context from its file."""
+
+from __future__ import annotations
+
+import os
+
+import folder_paths
+from comfy_api.latest import io
+
+from ..training.trainables.context_file import ReferenceContext
+from .folders.contexts import FOLDER
+from .socket_types import CATEGORY, Context
+
+
+class LoadContext(io.ComfyNode):
+    """Reads a context file; a file that is not one, or not whole, gives one sentence."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AnimaFastTrainLoadContext",
+            display_name="AnimaFastTrain - Load Context",
+            category=CATEGORY,
+            description="Loads a context that was saved to models/anima_contexts.",
+            search_aliases=["import context", "open context", "load embedding", "load tokens"],
+            inputs=[
+                io.Combo.Input(
+                    "context_name",
+                    options=folder_paths.get_filename_list(FOLDER),
+                    tooltip="A file in models/anima_contexts. Press R to list files that were saved since the page "
+                    "was opened.",
+                ),
+            ],
+            outputs=[
+                Context.Output("context", tooltip="The context, for Patch Model."),
+                io.String.Output("info", tooltip="What the context was trained with."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, context_name: str) -> tuple[float, int] | str:
+        """So that a file that changed under the same name is read again."""
+        path = folder_paths.get_full_path(FOLDER, context_name)
+        if path is None:
+            return context_name
+        status = os.stat(path)
+        return status.st_mtime, status.st_size
+
+    @classmethod
+    def execute(cls, context_name: str) -> io.NodeOutput:
+        context = ReferenceContext.load(folder_paths.get_full_path_or_raise(FOLDER, context_name))
+        return io.NodeOutput(context, describe_context(context))
+
+
+def describe_context(context: ReferenceContext) -> str:
+    """What the file says about its training, a line each; what it does not say is left out."""
+    info = context.info
+    lines = [
+        f"model: {info.model_family}, {context.num_blocks} blocks of width {context.context_dim}",
+        f"context tokens: {context.tokens_per_block} for each block",
+        f"prompt: {info.prompt}",
+        f"steps: {info.steps}, learning rate: {info.learning_rate}, seed: {info.seed}",
+        f"references: {info.reference_count}, coverage: {', '.join(f'{share:.1%}' for share in info.coverage)}",
+    ]
+    if info.inside_before is not None and info.inside_after is not None:
+        lines.append(f"evaluation loss inside the mask: {info.inside_before:.4f} before, {info.inside_after:.4f} after")
+    if info.outside_before is not None and info.outside_after is not None:
+        lines.append(
+            f"evaluation loss outside the mask: {info.outside_before:.4f} before, {info.outside_after:.4f} after"
+        )
+    return "\n".join(lines)

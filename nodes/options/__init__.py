@@ -1,0 +1,1 @@
+"""What Training Options holds, and its widgets."""

@@ -1,0 +1,237 @@
+"""The two training nodes: a picture learned as a whole, and a picture learned where a mask says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..masking.framing import Framing
+from ..training.references.reference_list import ReferenceList
+from ..training.settings import TrainingSettings
+from .options.training_options import TrainingOptions
+from .reference_sockets import joined, masked_references, whole_references
+from .socket_types import CATEGORY, Context, LossMap, Options, References
+from .training_run import train_on_references
+
+DEFAULTS = TrainingSettings()
+DEFAULT_SIZE = Framing().size
+
+
+class TrainContextTokens(io.ComfyNode):
+    """Trains on the whole of each reference picture."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AnimaFastTrainReferenceContext",
+            display_name="AnimaFastTrain - Train Context Tokens",
+            category=CATEGORY,
+            description="Learns a reference picture as context tokens that Anima reads beside the prompt. The model "
+            "itself stays as it is.",
+            search_aliases=[
+                "textual inversion",
+                "train embedding",
+                "anima training",
+                "reference context",
+                "soft prompt",
+                "train tokens",
+            ],
+            has_intermediate_output=True,  # keeps info on the node when the run comes from cache
+            inputs=training_inputs(masked=False),
+            outputs=training_outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        clip: Any,
+        vae: Any,
+        training_prompt: str,
+        training_image_size: int,
+        num_tokens: int,
+        init_std: float,
+        train_steps: int,
+        learning_rate: str,
+        seed: int,
+        reference_image: Tensor | None = None,
+        options: TrainingOptions | None = None,
+        references: ReferenceList | None = None,
+        attention_map: Tensor | None = None,
+    ) -> io.NodeOutput:
+        options = options or TrainingOptions()
+        settings = options.training_settings(train_steps, learning_rate, num_tokens, init_std, seed)
+        together = joined(whole_references(reference_image, attention_map), references)
+        framing, augmentation = options.framing_at(training_image_size), options.augmentation_of(training_prompt)
+        return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
+
+
+class MaskTrainContextTokens(io.ComfyNode):
+    """Trains on what a mask selects, and holds the model to what it does anyway outside of it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="AnimaFastTrainMaskedReferenceContext",
+            display_name="AnimaFastTrain - MaskTrain Context Tokens",
+            category=CATEGORY,
+            description="Learns what a mask selects in a reference picture as context tokens that Anima reads beside "
+            "the prompt. What the mask leaves out stays as the model draws it.",
+            search_aliases=[
+                "masked training",
+                "mask train",
+                "textual inversion",
+                "train character",
+                "anima training",
+                "masked loss",
+            ],
+            has_intermediate_output=True,
+            inputs=training_inputs(masked=True),
+            outputs=training_outputs(),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: ModelPatcher,
+        clip: Any,
+        vae: Any,
+        training_prompt: str,
+        training_image_size: int,
+        num_tokens: int,
+        init_std: float,
+        train_steps: int,
+        learning_rate: str,
+        seed: int,
+        reference_image: Tensor | None = None,
+        training_mask: Tensor | None = None,
+        options: TrainingOptions | None = None,
+        references: ReferenceList | None = None,
+        attention_map: Tensor | None = None,
+    ) -> io.NodeOutput:
+        options = options or TrainingOptions()
+        settings = options.training_settings(train_steps, learning_rate, num_tokens, init_std, seed)
+        together = joined(masked_references(reference_image, training_mask, options, attention_map), references)
+        framing, augmentation = options.framing_at(training_image_size), options.augmentation_of(training_prompt)
+        return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
+
+
+def training_inputs(masked: bool) -> list[io.Input]:
+    """The inputs of both nodes, which differ by the mask alone."""
+    mask = io.Mask.Input(
+        "training_mask",
+        optional=True,
+        tooltip="What to learn: white is learned, black is ignored, gray counts in between. One mask for all pictures "
+        "or one for each. Paint it with Open in MaskEditor on Load Image. Beware: Load Image's MASK is white where a "
+        "picture is transparent; for a cut-out character choose 'inverted mask' in Training Options.",
+    )
+    return [
+        io.Model.Input("model", tooltip="Anima, with the LoRAs you sample with. It is not changed."),
+        io.Clip.Input(
+            "clip", tooltip="Anima's text encoder: qwen_3_06b_base.safetensors, loaded with type stable_diffusion."
+        ),
+        io.Vae.Input("vae", tooltip="Anima's VAE: qwen_image_vae.safetensors."),
+        io.Image.Input(
+            "reference_image",
+            optional=True,
+            tooltip="The picture to learn. A batch of pictures is several references for one context; for different "
+            "sizes use Add Reference.",
+        ),
+        *([mask] if masked else []),
+        io.String.Input(
+            "training_prompt",
+            multiline=True,
+            default="1girl, solo",
+            tooltip="Describes the reference without what is special about it: the tokens learn what these words "
+            "leave out. Tags of what should stay free, such as pose or background, belong here. Several lines are "
+            "drawn at random; [name] and [filewords] (a reference's caption) are filled in. A reference with a "
+            "caption is shown under that alone, unless [filewords] says where it goes.",
+        ),
+        io.Int.Input(
+            "training_image_size",
+            default=DEFAULT_SIZE,
+            min=64,
+            max=2048,
+            step=16,
+            tooltip="The picture is resized to about this side length squared and keeps its aspect. Half the size "
+            "trains about four times as fast; details smaller than 16 pixels get lost.",
+        ),
+        io.Int.Input(
+            "num_tokens",
+            default=DEFAULTS.num_tokens,
+            min=1,
+            max=256,
+            tooltip="Context tokens for each block. More remember more of the picture, also what you do not want.",
+        ),
+        io.Float.Input(
+            "init_std",
+            default=DEFAULTS.init_std,
+            min=0.0,
+            max=10.0,
+            step=0.001,
+            round=False,
+            advanced=True,
+            tooltip="How far from zero the tokens start. Small values start close to the untouched model.",
+        ),
+        io.Int.Input(
+            "train_steps",
+            default=DEFAULTS.steps,
+            min=1,
+            max=100_000,
+            tooltip="Training steps. 200 show whether it works; watch the evaluation loss in info to see whether more "
+            "would help.",
+        ),
+        io.String.Input(
+            "learning_rate",
+            default=str(DEFAULTS.learning_rate),
+            tooltip="How far a step moves the tokens: a number, or a schedule as in the webui: 0.1:100, 0.01 is 0.1 "
+            "for 100 steps, then 0.01.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=DEFAULTS.seed,
+            min=0,
+            max=2**64 - 1,
+            # a seed that changes by itself trains again at every run
+            control_after_generate=io.ControlAfterGenerate.fixed,
+            tooltip="Start of all randomness: the same seed trains the same tokens again on the same machine.",
+        ),
+        Options.Input(
+            "options",
+            optional=True,
+            tooltip="From Training Options, for what is rarely changed. Without it the defaults are used.",
+        ),
+        References.Input(
+            "references",
+            optional=True,
+            tooltip="More pictures of the subject, from Add Reference or Load Reference Folder; they may come without "
+            "a reference_image. "
+            + (
+                "Those without a mask are learned as a whole."
+                if masked
+                else "Their masks are left out here: all of each is learned."
+            ),
+        ),
+        io.Mask.Input(
+            "attention_map",
+            optional=True,
+            tooltip="What matters most of what is learned, such as the face: white counts attention_weight times "
+            "(Training Options; 4), black once. It selects nothing by itself. One for all pictures of reference_image "
+            "or one for each.",
+        ),
+    ]
+
+
+def training_outputs() -> list[io.Output]:
+    return [
+        Context.Output("context", tooltip="The trained context, for Patch Model or Save Context."),
+        io.String.Output(
+            "info",
+            tooltip="How training went: losses before and after, coverage, time, memory, hints. Show it with Preview "
+            "as Text.",
+        ),
+        LossMap.Output("loss_map", tooltip="The loss of every step, for Plot Training or ComfyUI's Plot Loss Graph."),
+    ]

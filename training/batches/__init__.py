@@ -1,0 +1,1 @@
+"""What one forward pass of training sees."""

@@ -1,0 +1,87 @@
+"""What one forward pass of training sees: references by their weights, noise from a fixed pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..backbone import Backbone
+from ..references.encode import EncodedReference
+from ..references.variants import View
+from ..settings import TrainingSettings
+from .draw_order import ReferenceOrder
+from .noise_pool import automatic_pool_size, draw_entries, make_pools, pool_sizes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one latent size. base holds the predictions without tokens, None without prior preservation.
+
+    emphasis [B,1,h,w] says how often each cell counts, 1 or more; None counts all of the mask alike.
+    """
+
+    x0: Tensor
+    noise: Tensor
+    sigma: Tensor
+    context: Tensor
+    latent_mask: Tensor
+    base: Tensor | None
+    emphasis: Tensor | None = None
+
+
+class BatchSource:
+    """Draws batches; `order.drawn` and the generator are all of its state."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        references: Sequence[EncodedReference],
+        settings: TrainingSettings,
+        steps: int,
+        generator: torch.Generator,
+    ) -> None:
+        self._references, self._settings, self._generator = references, settings, generator
+        self.order = ReferenceOrder(references)
+        rows = steps * settings.batch_size * settings.gradient_accumulation
+        self._pools = make_pools(
+            backbone,
+            references,
+            pool_sizes(settings.noise_pool or automatic_pool_size(rows), references),
+            settings.sigma_settings(backbone.sigma_shift),
+            generator,
+            settings.batch_size,
+            with_base=settings.prior_weight > 0,
+        )
+
+    def draw(self) -> Batch:
+        """The next batch, on the device of the latents."""
+        rows = self.order.draw(self._settings.batch_size)
+        sigma, noise, base, shown = [], [], [], []
+        for number in dict.fromkeys(rows):
+            pool = self._pools[number]
+            chosen = draw_entries(len(pool), rows.count(number), self._settings.stratified, self._generator)
+            sigma.append(pool.sigma[chosen])
+            noise.append(pool.noise[chosen])
+            shown += [self._references[number].views[view] for view in pool.view[chosen].tolist()]
+            if pool.base is not None:
+                base.append(pool.base[chosen])
+        device = shown[0].latent.device
+        return Batch(
+            x0=torch.cat([view.latent for view in shown]),
+            noise=torch.cat(noise).to(device),
+            sigma=torch.cat(sigma).to(device),
+            context=torch.cat([view.context for view in shown]),
+            latent_mask=torch.cat([view.latent_mask for view in shown]),
+            base=torch.cat(base).to(device) if base else None,
+            emphasis=self._emphasis(shown),
+        )
+
+    def _emphasis(self, shown: Sequence[View]) -> Tensor | None:
+        """1 where an attention map is black, attention_weight where it is white."""
+        if all(view.attention is None for view in shown):
+            return None
+        maps = [torch.zeros_like(view.latent_mask) if view.attention is None else view.attention for view in shown]
+        return 1 + (self._settings.attention_weight - 1) * torch.cat(maps)

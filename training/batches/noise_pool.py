@@ -1,0 +1,109 @@
+"""A fixed set of noised references with the model's own predictions for them, computed once.
+
+Prior preservation and the evaluation both compare with what the model predicts without tokens. Drawing each step's
+noise
+from a pool makes those predictions cheap: one forward pass for each entry before training, none during it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..backbone import Backbone
+from ..diffusion.levels import SigmaSettings, sigma_at
+from ..references.encode import EncodedReference
+
+
+@dataclass(frozen=True)
+class NoisePool:
+    """For one reference: sigma [P] rising, noise [P,C,...] and, where computed, base predictions [P,C,...], on the CPU.
+
+    view [P] says which of the reference's views each entry shows, since a base prediction belongs to one prompt and one
+    picture.
+    """
+
+    sigma: Tensor
+    noise: Tensor
+    base: Tensor | None
+    view: Tensor
+
+    def __len__(self) -> int:
+        return len(self.sigma)
+
+
+def pool_sizes(total: int, references: Sequence[EncodedReference]) -> list[int]:
+    """`total` entries shared out by the references' weights, at least one each."""
+    weight = sum(reference.weight for reference in references)
+    return [max(1, round(total * reference.weight / weight)) for reference in references]
+
+
+def make_pools(
+    backbone: Backbone,
+    references: Sequence[EncodedReference],
+    sizes: Sequence[int],
+    settings: SigmaSettings,
+    generator: torch.Generator,
+    batch_size: int,
+    with_base: bool = True,
+) -> list[NoisePool]:
+    """One pool a reference; the sigmas of all together are the middles of equally likely parts.
+
+    settings: how sigma is distributed. generator: a CPU generator for the noise. with_base: False skips the model.
+    """
+    pools = []
+    for number, (reference, size) in enumerate(zip(references, sizes, strict=True)):
+        # Each reference starts elsewhere in its parts, so that many references with one entry each still cover sigma.
+        offset = (number + 0.5) / len(references)
+        sigma = sigma_at((torch.arange(size, dtype=torch.float64) + offset) / size, settings).float()
+        noise = torch.randn(size, *reference.latent.shape[1:], generator=generator)
+        view = spread_views(len(reference.views), size, generator)
+        base = _base_predictions(backbone, reference, sigma, noise, view, batch_size) if with_base else None
+        pools.append(NoisePool(sigma, noise, base, view))
+    return pools
+
+
+def spread_views(count: int, size: int, generator: torch.Generator) -> Tensor:
+    """[size] numbers of views, each as often as the others and at random sigmas; one view leaves the generator
+    alone."""
+    if count == 1:
+        return torch.zeros(size, dtype=torch.long)
+    rounds = [torch.randperm(count, generator=generator) for _ in range(math.ceil(size / count))]
+    return torch.cat(rounds)[:size]
+
+
+@torch.no_grad()
+def _base_predictions(
+    backbone: Backbone, reference: EncodedReference, sigma: Tensor, noise: Tensor, view: Tensor, batch_size: int
+) -> Tensor:
+    predictions = []
+    device = reference.latent.device
+    for levels, noises, numbers in zip(
+        sigma.split(batch_size), noise.split(batch_size), view.split(batch_size), strict=True
+    ):
+        levels, noises = levels.to(device), noises.to(device)
+        shown = [reference.views[number] for number in numbers.tolist()]
+        x_t = backbone.add_noise(torch.cat([one.latent for one in shown]), noises, levels)
+        prediction = backbone.predict(x_t, levels, torch.cat([one.context for one in shown]))
+        predictions.append(prediction.float().cpu())
+    return torch.cat(predictions)
+
+
+def draw_entries(pool_size: int, count: int, stratified: bool, generator: torch.Generator) -> Tensor:
+    """`count` entries of a pool whose sigmas rise: stratified, one from each of `count` equal parts of it."""
+    fraction = torch.rand(count, generator=generator)
+    if stratified:
+        fraction = (torch.arange(count) + fraction) / count
+    return (fraction * pool_size).long().clamp(max=pool_size - 1)
+
+
+def automatic_pool_size(rows: int) -> int:
+    """Entries whose forward passes cost less than a fifth of a run of `rows` training rows.
+
+    A row of training costs at least twice a forward pass (2.1 times on Anima at 512 px).
+    """
+    return max(16, min(256, math.floor(0.4 * rows)))

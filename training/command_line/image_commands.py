@@ -1,0 +1,89 @@
+"""The commands that only look at references: `preview-mask` shows what training would see, `collage` puts several into
+one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from PIL import Image
+
+from ...masking import CollageLayout, compose_collage, preview_reference, report_reduction
+from ...masking.framing import Framing
+from ..atomic_file import write_atomically
+from ..miniature.autoencoder import CELL
+from ..miniature.backbone import to_pictures
+from ..references.caption import join_captions as joined_caption
+from ..references.prepare import prepare_reference
+from ..references.reference_list import ReferenceList
+from .option_groups import read_framing, read_references, with_options
+from .outputs import png, require_writable
+from .train_command import Output, ReductionName, checked_reduction
+
+LAYOUT = CollageLayout()
+
+
+@with_options(references=read_references, framing=read_framing)
+def preview_mask(
+    references: ReferenceList,
+    framing: Framing,
+    reduction: ReductionName = "area",
+    output: Output = Path("output/preview"),
+) -> None:
+    """Show for each reference what training would learn of it: a picture in the output folder, coverage and warnings as
+    text."""
+    reduction = checked_reduction(reduction)
+    folder = require_writable(output)
+    for number, reference in enumerate(references, start=1):
+        prepared = prepare_reference(reference, framing)
+        assert prepared.mask is not None
+        height, width = prepared.image.shape[:2]
+        latent_mask = prepared.latent_mask((height // CELL, width // CELL), reduction)
+        sheet = preview_reference(prepared.image, prepared.mask, latent_mask, prepared.name)
+        path = folder / f"{number:03} {Path(prepared.name).stem}.png"
+        write_atomically(path, png(sheet))
+        report = report_reduction(prepared.mask, latent_mask)
+        typer.echo(
+            f"{prepared.name}: {width}x{height} px, {report.drawn_coverage:.1%} drawn, {report.latent_coverage:.1%} "
+            f"after reduction, prompt {prepared.caption!r}: {path}"
+        )
+        for warning in report.warnings:
+            typer.echo(f"  warning: {warning}")
+        del reference, prepared  # or they would stay in memory until the next picture is decoded
+
+
+@with_options(references=read_references)
+def collage(
+    references: ReferenceList,
+    width: Annotated[int, typer.Option(help="Of the frame, in pixels.")] = LAYOUT.width,
+    height: Annotated[int, typer.Option(help="Of the frame, in pixels.")] = LAYOUT.height,
+    rows: Annotated[
+        int | None, typer.Option(help="Rows of cells; chosen to show the pictures large where left out.")
+    ] = None,
+    columns: Annotated[
+        int | None, typer.Option(help="Columns of cells; chosen to show the pictures large where left out.")
+    ] = None,
+    gutter: Annotated[int, typer.Option(help="Pixels between and around the cells.")] = LAYOUT.gutter,
+    background: Annotated[
+        str, typer.Option(help="Colour of gutters and free parts, such as #181818.")
+    ] = LAYOUT.background,
+    join_captions: Annotated[
+        bool, typer.Option("--join-captions/--no-captions", help="Join the captions, or leave them out.")
+    ] = True,
+    output: Output = Path("output/collage"),
+) -> None:
+    """Put all references into one picture with one mask: collage.png, mask.png and collage.txt, ready for `train`."""
+    layout = CollageLayout(width, height, rows, columns, gutter, background)
+    loaded = list(references)
+    composed = compose_collage(
+        [reference.image for reference in loaded], [reference.mask for reference in loaded], layout
+    )
+    folder = require_writable(output)
+    write_atomically(folder / "collage.png", png(to_pictures(composed.image[None])[0]))
+    weights = (composed.mask * 255).round().to(torch.uint8)
+    write_atomically(folder / "mask.png", png(Image.fromarray(weights.numpy())))
+    caption = joined_caption([reference.caption for reference in loaded]) if join_captions else ""
+    write_atomically(folder / "collage.txt", (caption + "\n").encode())
+    typer.echo(f"{folder}: collage.png, mask.png, collage.txt ({caption})")

@@ -1,0 +1,105 @@
+"""The commands that repeat the measurements of the README. Each keeps its rows as JSON, writes a line for each as it
+goes and prints a table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from ..atomic_file import write_atomically
+from ..measurements import bench, compare, compare_crop, compare_negative, compare_steps, compare_verdicts
+from .outputs import require_writable
+from .settings_options import DEFAULTS
+from .train_command import Output
+
+Seeds = Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")]
+Say = Callable[[str], None]
+
+
+def add_measurements(app: typer.Typer) -> None:
+    commands: dict[str, Callable[..., None]] = {
+        "compare": compare_command,
+        "compare-steps": compare_steps_command,
+        "compare-crop": compare_crop_command,
+        "compare-negative": compare_negative_command,
+        "compare-verdicts": compare_verdicts_command,
+        "bench": bench_command,
+    }
+    for name, command in commands.items():
+        app.command(name)(command)
+
+
+def require_positive(**numbers: int) -> None:
+    """Raises ValueError that names the first number below 1."""
+    for name, value in numbers.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}, expected 1 or more")
+
+
+def measured(name: str, output: Path, measure: Callable[[Say], Sequence[Any]], table: Callable[[Any], str]) -> None:
+    """Measures, keeps the rows in `output` as NAME.json and prints their table."""
+    folder = require_writable(output)
+    rows = measure(lambda text: tqdm.write(text, file=sys.stderr))
+    plain = [asdict(row) if is_dataclass(row) and not isinstance(row, type) else row for row in rows]
+    write_atomically(folder / f"{name}.json", (json.dumps(plain, indent=2) + "\n").encode())
+    typer.echo(table(rows))
+
+
+def compare_command(seeds: Seeds = 10, output: Output = Path("output/compare")) -> None:
+    """Train every variant of the README's table on the same references and print the medians."""
+    require_positive(seeds=seeds)
+    measured("compare", output, lambda say: compare.measure(seeds, say), compare.table)
+
+
+def compare_steps_command(seeds: Seeds = 10, output: Output = Path("output/compare-steps")) -> None:
+    """Count the steps that each technique needs to reach what plain settings reach in a whole run."""
+    require_positive(seeds=seeds)
+    measured("compare-steps", output, lambda say: compare_steps.measure(seeds, say), compare_steps.table)
+
+
+def compare_crop_command(
+    references: Annotated[int, typer.Option(help="How many pictures, drawn with seeds 300, 301 and so on.")] = 5,
+    steps: Annotated[
+        int, typer.Option(help="Steps of the cropped training, whose time the others get too.")
+    ] = DEFAULTS.steps,
+    output: Output = Path("output/compare-crop"),
+) -> None:
+    """Measure what cropping to a small subject brings: tokens a step, and the loss after the same time."""
+    require_positive(references=references, steps=steps)
+    measured("compare-crop", output, lambda say: compare_crop.measure(references, steps, say), compare_crop.report)
+
+
+def compare_negative_command(
+    seeds: Seeds = 10,
+    steps: Annotated[
+        int, typer.Option(help="Steps of the training without negative tokens, whose time the other gets too.")
+    ] = DEFAULTS.steps,
+    output: Output = Path("output/compare-negative"),
+) -> None:
+    """Measure whether negative tokens bring guided samples nearer to the reference after the same time."""
+    require_positive(seeds=seeds, steps=steps)
+    measured(
+        "compare-negative", output, lambda say: compare_negative.measure(seeds, steps, say), compare_negative.table
+    )
+
+
+def compare_verdicts_command(seeds: Seeds = 5, output: Output = Path("output/compare-verdicts")) -> None:
+    """Show what the verdict says of trainings whose end is known beforehand, beside what an artist sees."""
+    require_positive(seeds=seeds)
+    measured("compare-verdicts", output, lambda say: compare_verdicts.measure(seeds, say), compare_verdicts.table)
+
+
+def bench_command(
+    steps: Annotated[int, typer.Option(help="Steps in each measurement.")] = 60,
+    rounds: Annotated[int, typer.Option(help="Measurements of each, in turn.")] = 5,
+) -> None:
+    """Measure the trainer's overhead over a bare loop of forward, backward and optimiser step, side by side."""
+    require_positive(steps=steps, rounds=rounds)
+    typer.echo(bench.overhead(steps, rounds))

@@ -1,0 +1,1 @@
+"""The measurements that decide what is on by default, one file each."""

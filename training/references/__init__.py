@@ -1,0 +1,1 @@
+"""From a picture and its mask to what a training step reads of it."""

@@ -1,0 +1,120 @@
+"""How the prompt of a training step is made from template and caption, because prompts that vary keep the tokens from
+leaning on one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+NAME = "[name]"
+FILEWORDS = "[filewords]"
+
+
+@dataclass(frozen=True)
+class CaptionOptions:
+    """Templates and augmentation of captions.
+
+    templates: one a line, drawn at random; [name] and [filewords] are replaced by name and by the reference's caption.
+    An empty text is the empty prompt, which trains unconditionally.
+    The augmentations act on the caption where a template has [filewords], and on the template itself where it has not.
+    """
+
+    templates: str = FILEWORDS
+    name: str = ""
+    shuffle_tags: bool = False
+    tag_dropout: float = 0.0  # probability that a tag is left out
+    caption_dropout: float = 0.0  # probability that the prompt is empty; 1 trains unconditionally
+
+    def __post_init__(self) -> None:
+        for name, probability in (("tag dropout", self.tag_dropout), ("caption dropout", self.caption_dropout)):
+            if not 0 <= probability <= 1:
+                raise ValueError(f"{name} is {probability}, expected a probability from 0 to 1")
+
+    @property
+    def is_random(self) -> bool:
+        """Whether prompts differ between draws; where they do not, each needs encoding only once."""
+        return (
+            self.shuffle_tags
+            or self.tag_dropout > 0
+            or 0 < self.caption_dropout < 1
+            or len(parse_templates(self.templates)) > 1
+        )
+
+
+def parse_templates(text: str) -> list[str]:
+    """The lines of a text that are not blank, trimmed; one empty template where there is none."""
+    return [line.strip() for line in text.splitlines() if line.strip()] or [""]
+
+
+def draw_caption(options: CaptionOptions, caption: str, generator: torch.Generator) -> str:
+    """The prompt of one training step for a reference with this caption.
+
+    Follows the webui's textual inversion data set: one template at random, tags dropped and shuffled in the caption.
+    """
+    if options.caption_dropout > 0 and _uniform(generator) < options.caption_dropout:
+        return ""
+    template = _choose(parse_templates(options.templates), generator)
+    if FILEWORDS in template:
+        caption = augment_tags(caption, options.shuffle_tags, options.tag_dropout, generator)
+    else:
+        template = augment_tags(template, options.shuffle_tags, options.tag_dropout, generator)
+    return fill_template(template, options.name, caption)
+
+
+def options_for(options: CaptionOptions, caption: str) -> CaptionOptions:
+    """The options for a reference with this caption.
+
+    Where the templates do not say with [filewords] where captions go, a reference's own caption takes their place, and
+    may itself be several templates, a line each; a reference without a caption is shown under the templates.
+    """
+    return replace(options, templates=caption) if caption.strip() and FILEWORDS not in options.templates else options
+
+
+def plain_prompt(options: CaptionOptions, caption: str) -> str:
+    """The prompt of a reference without chance: its first template, nothing dropped or shuffled. Empty where every
+    caption is dropped."""
+    if options.caption_dropout >= 1:
+        return ""
+    return fill_template(parse_templates(options.templates)[0], options.name, caption)
+
+
+def fill_template(template: str, name: str, caption: str) -> str:
+    """Replace [name] and [filewords] in a template; where one is empty, the comma that it leaves behind goes too."""
+    filled = template.replace(NAME, name).replace(FILEWORDS, caption)
+    leaves_gap = (NAME in template and not name) or (FILEWORDS in template and not caption)
+    return ", ".join(split_tags(filled)) if leaves_gap else filled
+
+
+def augment_tags(text: str, shuffle: bool, dropout: float, generator: torch.Generator) -> str:
+    """Drop each comma-separated tag with probability dropout and shuffle the rest; the text as it is where neither is
+    asked for."""
+    if not shuffle and dropout <= 0:
+        return text
+    tags = split_tags(text)
+    if dropout > 0:
+        tags = [tag for tag in tags if _uniform(generator) >= dropout]
+    if shuffle:
+        tags = [
+            tags[place] for place in torch.randperm(len(tags), generator=generator, device=generator.device).tolist()
+        ]
+    return ", ".join(tags)
+
+
+def split_tags(text: str) -> list[str]:
+    """Comma-separated tags, trimmed, without empty ones."""
+    return [tag.strip() for tag in text.split(",") if tag.strip()]
+
+
+def join_captions(captions: Sequence[str]) -> str:
+    """One caption for references shown together: every tag once, in the order of its first appearance."""
+    return ", ".join(dict.fromkeys(tag for caption in captions for tag in split_tags(caption)))
+
+
+def _uniform(generator: torch.Generator) -> float:
+    return float(torch.rand((), generator=generator, device=generator.device))
+
+
+def _choose(choices: Sequence[str], generator: torch.Generator) -> str:
+    if len(choices) == 1:
+        return choices[0]
+    return choices[int(torch.randint(len(choices), (), generator=generator, device=generator.device))]

@@ -1,0 +1,151 @@
+"""Turns references into what a training step reads: latents, latent masks and prompts, encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ...masking import coverage
+from ...masking.framing import Framing
+from ..backbone import Backbone
+from .augmentation import PictureVariety, appearances
+from .reference import Reference
+from .variants import Augmentation, View, draw_prompts
+
+
+@dataclass(frozen=True)
+class EncodedReference:
+    """One reference as the trainer reads it.
+
+    latent: [1,C,h,w] or [1,C,1,h,w] float32; latent_mask: [1,1,h,w] float32 0..1; context: [1,L,D], zero padded.
+    weight says how often it is drawn beside the others; image_size is (width, height) in pixels.
+    caption is the prompt of `context`. variants are the ways in which training shows it, all alike often; none means
+    that it is only shown as it is. attention: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
+    """
+
+    latent: Tensor
+    latent_mask: Tensor
+    context: Tensor
+    weight: float = 1.0
+    caption: str = ""
+    name: str = "reference"
+    image_size: tuple[int, int] = (0, 0)
+    variants: tuple[View, ...] = ()
+    attention: Tensor | None = None
+
+    @property
+    def coverage(self) -> float:
+        """Mean of the latent mask, 0..1."""
+        return float(coverage(self.latent_mask))
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        return self.variants or (View(self.latent, self.latent_mask, self.context, self.attention),)
+
+    def without_variants(self) -> EncodedReference:
+        """As the evaluation shows it: not mirrored, its prompt without chance."""
+        return replace(self, variants=())
+
+
+@torch.no_grad()
+def encode_references(
+    backbone: Backbone,
+    references: Iterable[Reference],
+    framing: Framing,
+    reduction: str = "area",
+    augmentation: Augmentation = Augmentation(),
+    generator: torch.Generator | None = None,
+) -> list[EncodedReference]:
+    """Frames, resizes and encodes references one after the other: of an iterable that decodes them, one picture is held
+    at a time.
+
+    reduction: "area" or "max", how the mask gets to latent resolution. generator: a CPU generator for pictures and
+    prompts with chance in them; without one they are the same in every run. Raises ValueError, one sentence that names
+    the reference.
+    """
+    generator = generator or torch.Generator().manual_seed(0)
+    pictures = []
+    for reference in references:
+        pictures.append(_encode_picture(backbone, reference, framing, reduction, augmentation.pictures, generator))
+        del reference  # or it would stay in memory until the next one is decoded
+    if not pictures:
+        raise ValueError("no reference image came, expected at least one")
+    # Prompts come after all pictures, so that a GPU with room for one of them loads VAE and text encoder once.
+    contexts: dict[str, Tensor] = {}
+    encoded = []
+    for picture in pictures:
+        prompts = draw_prompts(augmentation.captions, picture.caption, len(pictures), generator)
+        for prompt in dict.fromkeys((prompts.plain, *prompts.drawn)):
+            if prompt not in contexts:
+                contexts[prompt] = backbone.encode_prompt(prompt)
+        plain, *drawn = _of_one_length([contexts[prompt] for prompt in (prompts.plain, *prompts.drawn)])
+        shown = augmentation.pictures.in_shares(picture.shown)
+        views = [View(latent, mask, context, attention) for latent, mask, attention in shown for context in drawn]
+        latent, latent_mask, attention = picture.shown[0]
+        encoded.append(
+            EncodedReference(
+                latent=latent,
+                latent_mask=latent_mask,
+                context=plain,
+                weight=picture.weight,
+                caption=prompts.plain,
+                name=picture.name,
+                image_size=picture.size,
+                variants=tuple(views) if len(views) > 1 else (),
+                attention=attention,
+            )
+        )
+    return encoded
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A reference without its pixels: (latent, latent mask, attention) as it is, then in its other appearances."""
+
+    shown: tuple[tuple[Tensor, Tensor, Tensor | None], ...]
+    caption: str
+    weight: float
+    name: str
+    size: tuple[int, int]
+
+
+def _encode_picture(
+    backbone: Backbone,
+    reference: Reference,
+    framing: Framing,
+    reduction: str,
+    variety: PictureVariety,
+    generator: torch.Generator,
+) -> _Picture:
+    shown = []
+    for prepared in appearances(reference, framing, variety, generator):
+        height, width = prepared.image.shape[:2]
+        latent = backbone.encode_image(prepared.image[None])
+        if latent.ndim not in (4, 5):
+            raise ValueError("masked context training expects 4D or 5D reference latents")
+        size = (latent.shape[-2], latent.shape[-1])
+        attention = prepared.latent_attention(size)
+        shown.append(
+            (
+                latent,
+                prepared.latent_mask(size, reduction).to(latent.device),
+                None if attention is None else attention.to(latent.device),
+            )
+        )
+    return _Picture(
+        tuple(shown), reference.caption, reference.weight * reference.repeats, reference.name, (width, height)
+    )
+
+
+def _of_one_length(contexts: Sequence[Tensor]) -> list[Tensor]:
+    """[1,L,D] each, the shorter ones padded with the zero vectors that end every context; one batch may hold them
+    all."""
+    length = max(context.shape[1] for context in contexts)
+    return [
+        functional.pad(context, (0, 0, 0, length - context.shape[1])) if context.shape[1] < length else context
+        for context in contexts
+    ]

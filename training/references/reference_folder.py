@@ -1,0 +1,229 @@
+"""How a folder of pictures becomes references, because a data set of two hundred files always has some that are
+broken."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from .reference import Reference
+from .reference_file import ReferenceFile
+
+PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
+
+CaptionSource = Literal["txt or file name", "txt", "file name", "none"]
+
+CAPTION_SOURCES: dict[CaptionSource, str] = {
+    "txt or file name": "the .txt file of the same name where there is one, else the words of the file name "
+    "(the rule of the webui)",
+    "txt": "the .txt file of the same name; a picture without one has an empty caption",
+    "file name": "the words of the file name, without leading numbers and dashes",
+    "none": "empty captions",
+}
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """Where masks and captions of a folder's pictures come from.
+
+    mask_folder: holds a mask of the same file name for every picture; mask_source then says what to read from it
+    (luminance where None). Without a mask folder, mask_source "alpha" or "transparent" reads the pictures' own alpha
+    and None learns all of each picture.
+    word_pattern, join: words of a file name as a regular expression, and what joins them; "" takes the name as it is.
+    weight, repeats: of every reference of the folder.
+    strict: refuse the whole folder where one file is broken, rather than leave it out.
+    allowed: folders that may be read from, with all below them; None allows any.
+    """
+
+    mask_folder: Path | None = None
+    mask_source: str | None = None
+    captions: CaptionSource = "txt or file name"
+    word_pattern: str = ""
+    join: str = " "
+    weight: float = 1.0
+    repeats: int = 1
+    strict: bool = True
+    allowed: tuple[Path, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.captions not in CAPTION_SOURCES:
+            raise ValueError(
+                f"unknown caption source {self.captions!r}, expected one of: {', '.join(get_args(CaptionSource))}"
+            )
+        try:
+            re.compile(self.word_pattern)
+        except re.error as reason:
+            raise ValueError(f"word pattern {self.word_pattern!r} is not a regular expression: {reason}") from reason
+
+
+@dataclass(frozen=True)
+class BrokenFile:
+    """A picture that was left out and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FileNote:
+    """What an artist should know about a picture that is used, such as that only the first frame of an animation is."""
+
+    name: str
+    note: str
+
+
+@dataclass(frozen=True)
+class ReferenceFolder:
+    """The sound pictures of a folder in the order of their names with notes on some of them, and the broken ones.
+
+    Iterating decodes one picture at a time, so that a large folder never lies in memory as a whole.
+    """
+
+    entries: tuple[ReferenceFile, ...]
+    broken: tuple[BrokenFile, ...]
+    notes: tuple[FileNote, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __iter__(self) -> Iterator[Reference]:
+        return (entry.load() for entry in self.entries)
+
+
+def open_reference_folder(folder: str | Path, options: FolderOptions | None = None) -> ReferenceFolder:
+    """Find the references of a folder (not of folders in it) and try each of them, one in memory at a time.
+
+    Raises ValueError where the folder cannot be used, where no picture is sound, and in strict mode where one is
+    broken: the sentence then names every broken file with its reason.
+    """
+    options = options or FolderOptions()
+    root = _checked_folder(folder, options.allowed, "reference folder")
+    masks = None
+    if options.mask_folder is not None:
+        mask_root = _checked_folder(options.mask_folder, options.allowed, "mask folder")
+        if mask_root == root:
+            raise ValueError(
+                f"mask folder {str(options.mask_folder)!r} is the reference folder itself, expected another folder"
+            )
+        masks = _FileNames(mask_root, PICTURE_ENDINGS)
+    captions = _FileNames(root, frozenset({".txt"}))
+    pictures = _FileNames(root, PICTURE_ENDINGS).paths
+    if not pictures:
+        raise ValueError(
+            f"reference folder {str(folder)!r} holds no pictures, "
+            f"expected files such as {', '.join(sorted(PICTURE_ENDINGS))}"
+        )
+    entries: list[ReferenceFile] = []
+    broken: list[BrokenFile] = []
+    notes: list[FileNote] = []
+    for picture in pictures:
+        try:
+            entry, about = _checked_entry(picture, masks, captions, options)
+            entries.append(entry)
+            notes += [FileNote(picture.name, note) for note in about]
+        except ValueError as reason:
+            broken.append(BrokenFile(picture.name, str(reason)))
+    if broken and (options.strict or not entries):
+        reasons = "; ".join(f"{file.name!r}: {file.reason}" for file in broken)
+        raise ValueError(f"{len(broken)} of {len(pictures)} pictures in {str(folder)!r} cannot be used: {reasons}")
+    return ReferenceFolder(tuple(entries), tuple(broken), tuple(notes))
+
+
+def caption_from_name(name: str, word_pattern: str = "", join: str = " ") -> str:
+    """The caption in a file name: ending, leading numbers and dashes dropped, so "000001-1-a man in suit.png" gives "a
+    man in suit".
+
+    With a word pattern, the caption is its matches, joined; brackets in the pattern choose what of a match counts.
+    """
+    words = re.sub(r"^[\d-]+\s*", "", Path(name).stem)
+    if not word_pattern:
+        return words.strip()
+    found = re.finditer(word_pattern, words)
+    return join.join(match.group(1) or "" if match.re.groups else match.group() for match in found).strip()
+
+
+def _checked_entry(
+    picture: Path, masks: "_FileNames | None", captions: "_FileNames", options: FolderOptions
+) -> tuple[ReferenceFile, tuple[str, ...]]:
+    """Load a picture with all that belongs to it, and forget its pixels; what stays is where it lies, and the notes on
+    its files."""
+    _refuse_leaving(picture)
+    mask = None
+    if masks is not None:
+        mask = masks.companion(picture)
+        if mask is None:
+            raise ValueError(f"there is no mask of this name in {str(masks.folder)!r}")
+        _refuse_leaving(mask)
+    entry = ReferenceFile(
+        picture, mask, options.mask_source, _caption(picture, captions, options), options.weight, options.repeats
+    )
+    return entry, entry.load().notes
+
+
+def _caption(picture: Path, captions: "_FileNames", options: FolderOptions) -> str:
+    if options.captions == "none":
+        return ""
+    text = captions.companion(picture) if options.captions != "file name" else None
+    if text is not None:
+        _refuse_leaving(text)
+        try:
+            return " ".join(text.read_text(encoding="utf-8-sig").split())
+        except (OSError, UnicodeDecodeError) as reason:
+            raise ValueError(f"its caption {text.name!r} cannot be read as UTF-8 text: {reason}") from reason
+    return "" if options.captions == "txt" else caption_from_name(picture.name, options.word_pattern, options.join)
+
+
+def _checked_folder(folder: str | Path, allowed: Sequence[Path] | None, what: str) -> Path:
+    """The folder with links resolved."""
+    resolved = Path(folder).expanduser().resolve()
+    if allowed is not None and not any(resolved.is_relative_to(root.expanduser().resolve()) for root in allowed):
+        places = ", ".join(repr(str(root)) for root in allowed) or "none"
+        raise ValueError(f"{what} {str(folder)!r} lies outside of the folders that may be read: {places}")
+    if not resolved.is_dir():
+        raise ValueError(f"{what} {str(folder)!r} is not there, expected a folder")
+    return resolved
+
+
+def _refuse_leaving(path: Path) -> None:
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError) as reason:  # links in a circle, before Python 3.13
+        raise ValueError(f"{path.name!r} is a link that leads nowhere") from reason
+    if not resolved.is_relative_to(path.parent):
+        raise ValueError(f"{path.name!r} is a link that leaves its folder")
+
+
+class _FileNames:
+    """The files of a folder with given endings, to be found by the name of another file. Hidden files are left out."""
+
+    def __init__(self, folder: Path, endings: frozenset[str]) -> None:
+        self.folder = folder
+        try:
+            files = sorted(folder.iterdir())
+        except OSError as reason:
+            raise ValueError(f"folder {str(folder)!r} cannot be read: {reason.strerror}") from reason
+        self.paths = [path for path in files if path.suffix.lower() in endings and not path.name.startswith(".")]
+        self._by_key: dict[str, list[Path]] = {}
+        for path in self.paths:
+            for key in dict.fromkeys(_keys(path)):
+                self._by_key.setdefault(key, []).append(path)
+
+    def companion(self, path: Path) -> Path | None:
+        """The file of the same name, else the one of the same stem with another ending, else without regard to case."""
+        for key in _keys(path):
+            found = self._by_key.get(key, [])
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise ValueError(
+                    f"several files in {str(self.folder)!r} have its name: {', '.join(repr(one.name) for one in found)}"
+                )
+        return None
+
+
+def _keys(path: Path) -> list[str]:
+    """From strict to lenient. macOS writes accents as separate characters (NFD), others as one (NFC)."""
+    name, stem = unicodedata.normalize("NFC", path.name), unicodedata.normalize("NFC", path.stem)
+    return [f"name {name}", f"stem {stem}", f"any case {stem.casefold()}"]

@@ -1,0 +1,1 @@
+"""What is said, plotted and tabled of a training run."""

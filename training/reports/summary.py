@@ -1,0 +1,129 @@
+"""Says in words how a training run went: what the nodes show as `info` and the command line writes as info.txt."""
+
+from __future__ import annotations
+
+import math
+
+from ...masking.latent import LARGEST_COVERAGE, SMALLEST_COVERAGE
+from ..result import FINAL_LOSS_STEPS, TrainingResult
+from ..settings import TrainingSettings
+
+# Seen with `compare-verdicts`: samples are then nearly as far from the reference as without a context (0.9 of the way)
+# below the first, and a third of the way or less from the second on.
+LEARNED_LITTLE = 0.10
+LEARNED_WELL = 0.40
+# The loss of the steps over the evaluation loss: 0.6 with the defaults, 0.1 after training on four noises alone.
+LEARNED_BY_HEART = 0.25
+# Shares of the evaluation loss that are more than the last steps of a steady run bring or take.
+ROSE_AGAIN = 1.03
+STILL_IMPROVING = 0.05
+
+
+def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[str, ...] = ()) -> str:
+    """Readable lines: what was trained, how the evaluation loss moved, and a hint for each thing that looks wrong."""
+    before, after, info = result.before, result.after, result.context.info
+    tokens = result.context.tokens
+    lines = [
+        f"verdict: {verdict(result)}",
+        f"steps: {info.steps} of batch {result.settings.batch_size}"
+        + (f" x {result.settings.gradient_accumulation}" if result.settings.gradient_accumulation > 1 else ""),
+        f"learning rate: {info.learning_rate} ({result.settings.rate_shape})",
+        f"context tokens: {tokens.shape[1]} in each of {tokens.shape[0]} blocks, {tokens.shape[2]} wide",
+        f"references: {info.reference_count}",
+    ]
+    lines += [f"coverage of reference {n}: {share:.1%}" for n, share in enumerate(result.coverage, start=1)]
+    lines += [
+        f"evaluation loss inside the mask: {before.inside:.4f} before, {after.inside:.4f} after "
+        f"({_change(before.inside, after.inside)})",
+        f"evaluation loss outside the mask: {before.outside:.4f} before, {after.outside:.4f} after "
+        f"({_change(before.outside, after.outside)})",
+        f"leak: {after.leak:.3f} (how far the context moves what the mask leaves out; 0 is not at all)",
+        f"final loss: {'not measured' if info.final_loss is None else f'{info.final_loss:.4f}'} (mean of the last "
+        f"{min(FINAL_LOSS_STEPS, len(result.losses))} steps)",
+        f"seed: {info.seed}",
+        f"time: {result.seconds:.1f} s, {len(result.losses) / max(result.seconds, 1e-9):.2f} steps a second, "
+        "evaluations included",
+    ]
+    if peak_memory_mib:
+        lines.append(f"peak memory: {peak_memory_mib:.0f} MiB")
+    lines += [f"note: {note}" for note in (*notes, *result.warnings)]
+    lines += [f"hint: {hint}" for hint in hints(result)]
+    return "\n".join(lines)
+
+
+def _change(before: float, after: float) -> str:
+    return f"{(after - before) / before:+.0%}" if before > 0 else "not measured"
+
+
+def verdict(result: TrainingResult) -> str:
+    """One line a beginner understands, with the figure behind it; `compare-verdicts` shows it on runs whose end is
+    known."""
+    before = result.before.inside
+    measured = [evaluation.inside for _, evaluation in sorted(result.evaluations.items())]
+    last, best = measured[-1], min(measured)
+    if last >= before:
+        return (
+            f"diverged: the evaluation loss inside the mask ended at {last:.3f}, above the {before:.3f} it began with"
+        )
+    fell = (before - last) / before
+    steps_loss = _mean(result.losses[-max(1, len(result.losses) // 4) :])
+    if _loss_is_error_inside(result.settings) and steps_loss < LEARNED_BY_HEART * last:
+        return (
+            f"overfitting: the loss of the steps fell to {steps_loss:.3f}, on noise that training never sees it is "
+            f"{last:.3f}; train fewer steps, or raise noise_pool"
+        )
+    if last > best * ROSE_AGAIN:
+        return _why_it_rose(result, best, last)
+    recent = (measured[-2] - last) / before
+    if len(measured) > 2 and recent > STILL_IMPROVING:
+        return (
+            f"still improving when it ended: the last {1 / (len(measured) - 1):.0%} of the run brought {recent:.0%}; "
+            "more steps would help"
+        )
+    said = f"the evaluation loss inside the mask fell by {fell:.0%}"
+    if fell < LEARNED_LITTLE:
+        return f"learned little: {said}; try more steps or a higher learning rate"
+    if fell < LEARNED_WELL:
+        return f"learned in part: {said}; more steps would bring more"
+    return f"learned well: {said}"
+
+
+def _loss_is_error_inside(settings: TrainingSettings) -> bool:
+    """Else the loss of a step is smaller than the error inside the mask for other reasons than learning by heart."""
+    return settings.normalize_area and settings.unmasked_weight == 0
+
+
+def _why_it_rose(result: TrainingResult, best: float, last: float) -> str:
+    """Learning by heart lowers the loss of the noises that were trained on; too high a rate raises both."""
+    quarter = max(1, len(result.losses) // 4)
+    rose = f"the evaluation loss rose again from {best:.3f} to {last:.3f}"
+    if _mean(result.losses[-quarter:]) <= _mean(result.losses[quarter : 2 * quarter]):
+        return f"overfitting: {rose} while the loss of the steps went on falling; train fewer steps, or more references"
+    return f"unsteady: {rose}, and so did the loss of the steps; try a lower learning rate"
+
+
+def _mean(losses: list[float]) -> float:
+    """Of the steps that were not skipped."""
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    return sum(finite) / len(finite) if finite else math.inf
+
+
+def hints(result: TrainingResult) -> list[str]:
+    """What an artist should look at, one sentence each."""
+    found = []
+    for number, share in enumerate(result.coverage, start=1):
+        if share < SMALLEST_COVERAGE:
+            found.append(
+                f"the mask of reference {number} selects only {share:.2%} of the picture; crop to it or paint more"
+            )
+        elif share > LARGEST_COVERAGE:
+            found.append(f"the mask of reference {number} selects {share:.0%} of the picture; is it inverted?")
+    before, after = result.before, result.after
+    if after.inside > 0.97 * before.inside:
+        found.append("the loss did not fall; try a higher learning rate or more steps")
+    tail, earlier = result.losses[-len(result.losses) // 10 :], result.losses[: len(result.losses) // 2]
+    if earlier and _mean(tail) > _mean(earlier):
+        found.append("the loss rose at the end; try a lower learning rate")
+    if before.outside > 0 and after.leak > 0.25:
+        found.append(f"the context changes what the mask leaves out (leak {after.leak:.2f}); try a higher prior weight")
+    return found
