@@ -13,7 +13,7 @@ from PIL import Image
 
 from anima_fast_train.masking import Box, MaskShape
 from anima_fast_train.training import Framing, Reference, encode_references, make_reference, train_context_tokens
-from anima_fast_train.training.references import reference_folder as folders
+from anima_fast_train.training.references import reference_file as files
 from anima_fast_train.training.references.reference_file import ReferenceFile
 from anima_fast_train.training.references.reference_folder import FolderOptions, open_reference_folder
 from anima_fast_train.training.references.reference_list import ReferenceList
@@ -83,7 +83,7 @@ def test_twenty_references_of_1024_pixels_train_with_one_decoded_picture_in_memo
         )
     decoded: list[weakref.ref] = []
     most = 0
-    read_reference = folders.read_reference
+    read_reference = files.read_reference
 
     def watched(*arguments: Any) -> Reference:
         nonlocal most
@@ -93,7 +93,7 @@ def test_twenty_references_of_1024_pixels_train_with_one_decoded_picture_in_memo
         most = max(most, still_there + 1)
         return reference
 
-    monkeypatch.setattr(folders, "read_reference", watched)
+    monkeypatch.setattr(files, "read_reference", watched)
     references = ReferenceList(open_reference_folder(tmp_path).entries)
     encoded = encode_references(tiny, references, Framing(size=64))
     assert len(decoded) == 40, "each file is tried once and encoded once"

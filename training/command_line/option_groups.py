@@ -123,8 +123,15 @@ def read_references(
         if masks is None and not whole and mask_source not in OWN_ALPHA:
             match_masks([], 1)  # says that a mask is required
         source = mask_source if masks is not None or mask_source in OWN_ALPHA else None
-        # type: ignore[arg-type]
-        options = FolderOptions(masks, source, captions, word_pattern, join, repeats=repeats, strict=strict)
+        options = FolderOptions(
+            masks,
+            source,
+            captions,  # type: ignore[arg-type]
+            word_pattern,
+            join,
+            repeats=repeats,
+            strict=strict,
+        )
         opened = open_reference_folder(folder, options)
         files += opened.entries
         for broken in opened.broken:
