@@ -12,8 +12,8 @@ from .framed import (
     letterbox,
     random_window,
     replace_background,
+    resize_image,
     resize_mask,
-    resize_picture,
 )
 from .latent import REDUCTIONS, ReductionReport, coverage, latent_size_of, match_masks, report_reduction, to_latent_mask
 from .preview import overlay, preview_reference, preview_tensor
@@ -49,7 +49,7 @@ __all__ = [
     "replace_background",
     "report_reduction",
     "resize_mask",
-    "resize_picture",
+    "resize_image",
     "shape_mask",
     "to_latent_mask",
 ]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .framed import Box, resize_mask, resize_picture
+from .framed import Box, resize_image, resize_mask
 
 # Below this a cell is smaller than one latent cell of an 8x codec and carries nothing.
 _SMALLEST_CELL = 8
@@ -76,7 +76,7 @@ def compose_collage(
     frame = frame.repeat(layout.height, layout.width, 1)
     weights = torch.zeros(layout.height, layout.width, dtype=torch.float32, device=images[0].device)
     for image, mask, place in zip(images, masks, places, strict=True):
-        frame[place.rows, place.columns] = resize_picture(image[..., :3], place.width, place.height).to(frame)
+        frame[place.rows, place.columns] = resize_image(image[..., :3], place.width, place.height).to(frame)
         weights[place.rows, place.columns] = (
             1.0 if mask is None else resize_mask(mask, place.width, place.height).to(weights)
         )
@@ -100,7 +100,7 @@ def place_references(sizes: Sequence[tuple[int, int]], layout: CollageLayout) ->
             continue
         places = [_fit(size, cell) for size, cell in zip(sizes, _cells(count, rows, columns, layout), strict=True)]
         # An overfull frame has cells without room, which _fit leaves empty.
-        if min(min(place.width, place.height) for place in places) > 0 and _pictured(places) > _pictured(best):
+        if min(min(place.width, place.height) for place in places) > 0 and _shown_pixels(places) > _shown_pixels(best):
             best = places
     if best:
         return best
@@ -142,5 +142,5 @@ def _fit(size: tuple[int, int], cell: Box) -> Box:
     return Box(cell.left + (cell.width - width) // 2, cell.top + (cell.height - height) // 2, width, height)
 
 
-def _pictured(places: Sequence[Box]) -> int:
+def _shown_pixels(places: Sequence[Box]) -> int:
     return sum(place.width * place.height for place in places)

@@ -40,7 +40,7 @@ class Box:
         return slice(self.left, self.left + self.width)
 
 
-def resize_picture(image: Tensor, width: int, height: int) -> Tensor:
+def resize_image(image: Tensor, width: int, height: int) -> Tensor:
     """Antialiased bicubic resize of a picture [H,W,3] to [height,width,3], clamped to 0..1 because bicubic weights
     overshoot."""
     if image.shape[:2] == (height, width):

@@ -57,7 +57,7 @@ def as_training_mask(mask: Tensor) -> Tensor:
     return mask.clamp(0, 1)
 
 
-def extract_mask(source: str, *, mask: Tensor | None = None, picture: Tensor | None = None) -> Tensor:
+def extract_mask(source: str, *, mask: Tensor | None = None, image: Tensor | None = None) -> Tensor:
     """Training mask of a source named in MASK_SOURCES.
 
     mask: a ComfyUI MASK, needed by "mask" and "inverted mask".
@@ -79,27 +79,27 @@ def extract_mask(source: str, *, mask: Tensor | None = None, picture: Tensor | N
                 "expected the MASK of a cut-out picture (for a mask that you painted, choose the MASK as it is)"
             )
     else:
-        if picture is None:
+        if image is None:
             raise ValueError(f"mask source {source!r} reads a picture, but none came")
-        weights = _channel_of_picture(source, picture)
+        weights = _channel_of_image(source, image)
     return 1 - weights if source in ("inverted mask", "transparent") else weights
 
 
-def _channel_of_picture(source: str, picture: Tensor) -> Tensor:
+def _channel_of_image(source: str, image: Tensor) -> Tensor:
     """[H,W,C] or [B,H,W,C] -> [B,H,W] float32."""
-    if picture.ndim == 3:
-        picture = picture.unsqueeze(0)  # HWC -> BHWC
-    if picture.ndim != 4 or picture.shape[-1] not in (3, 4):
+    if image.ndim == 3:
+        image = image.unsqueeze(0)  # HWC -> BHWC
+    if image.ndim != 4 or image.shape[-1] not in (3, 4):
         raise ValueError(
-            f"mask source {source!r} got a picture of shape {list(picture.shape)}, expected [B,H,W,3] or [B,H,W,4]"
+            f"mask source {source!r} got a picture of shape {list(image.shape)}, expected [B,H,W,3] or [B,H,W,4]"
         )
     if source in ("alpha", "transparent"):
-        if picture.shape[-1] != 4:
+        if image.shape[-1] != 4:
             raise ValueError(f"mask source {source!r} reads the alpha channel, but the picture has none; expected RGBA")
-        return as_training_mask(picture[..., 3])
+        return as_training_mask(image[..., 3])
     if source == "red":
-        return as_training_mask(picture[..., 0])
-    red, green, blue = (as_training_mask(channel) for channel in picture[..., :3].unbind(-1))
+        return as_training_mask(image[..., 0])
+    red, green, blue = (as_training_mask(channel) for channel in image[..., :3].unbind(-1))
     return red * _LUMINANCE_WEIGHTS[0] + green * _LUMINANCE_WEIGHTS[1] + blue * _LUMINANCE_WEIGHTS[2]
 
 

@@ -99,6 +99,6 @@ class AddReference(io.ComfyNode):
         added = (
             unmasked_references(image, attention_map)
             if mask is None
-            else references_from_batch(image, mask, attention=attention_map)
+            else references_from_batch(image, mask, emphasis=attention_map)
         )
         return io.NodeOutput(references.adding(added, caption, weight, repeats))

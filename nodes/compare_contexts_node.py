@@ -121,12 +121,12 @@ class CompareContexts(io.ComfyNode):
         connected = {name: context for name, context in contexts.items() if context is not None}
         rows = plan_cells(lines, numbers_of(connected), factors)
         different = list(dict.fromkeys(cell for row in rows for cell in row))
-        pictures = draw_cells(
+        images = draw_cells(
             patched_models(model, connected, different), clip, vae, different, SamplerSettings(**sampler)
         )
         columns = [f"{name}\nscale {scale:g}" for name in connected for scale in factors]
         grid = labelled_grid(
-            [GridRow(prompt, [pictures[cell] for cell in row]) for prompt, row in zip(lines, rows, strict=True)],
+            [GridRow(prompt, [images[cell] for cell in row]) for prompt, row in zip(lines, rows, strict=True)],
             columns,
         )
         image = preview_tensor([grid])

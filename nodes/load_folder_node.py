@@ -154,5 +154,5 @@ def describe_folder(folder: str, opened: ReferenceFolder) -> str:
     lines = [f"{len(opened)} references from {folder!r}, {len(opened.broken)} broken files"]
     lines += [f"broken: {file.name}: {file.reason}" for file in opened.broken]
     lines += [f"note: {file.name}: {file.note}" for file in opened.notes]
-    lines += [f"{entry.picture.name}: {entry.caption}" for entry in opened.entries]
+    lines += [f"{entry.image.name}: {entry.caption}" for entry in opened.entries]
     return "\n".join(lines)

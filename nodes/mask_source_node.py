@@ -66,4 +66,4 @@ class MaskSourceNode(io.ComfyNode):
 
     @classmethod
     def execute(cls, source: str, mask: Tensor | None = None, image: Tensor | None = None) -> io.NodeOutput:
-        return io.NodeOutput(extract_mask(CHOICES[source], mask=mask, picture=image))
+        return io.NodeOutput(extract_mask(CHOICES[source], mask=mask, image=image))

@@ -18,7 +18,7 @@ def masked_references(
     attention_map: Tensor | None = None,
 ) -> ReferenceList:
     """The references of the three sockets. Raises ValueError where one is wired without reference_image."""
-    require_picture(reference_image, training_mask=training_mask, attention_map=attention_map)
+    require_image(reference_image, training_mask=training_mask, attention_map=attention_map)
     if reference_image is None:
         return ReferenceList()
     masks = (
@@ -27,13 +27,13 @@ def masked_references(
         else usable_outside_inference(extract_mask(options.mask_source, mask=training_mask))
     )
     return ReferenceList(
-        tuple(references_from_batch(usable_outside_inference(reference_image), masks, attention=usable(attention_map)))
+        tuple(references_from_batch(usable_outside_inference(reference_image), masks, emphasis=usable(attention_map)))
     )
 
 
 def whole_references(reference_image: Tensor | None, attention_map: Tensor | None) -> ReferenceList:
     """The references of the two sockets, learned as a whole."""
-    require_picture(reference_image, attention_map=attention_map)
+    require_image(reference_image, attention_map=attention_map)
     if reference_image is None:
         return ReferenceList(whole=True)
     return ReferenceList(
@@ -41,7 +41,7 @@ def whole_references(reference_image: Tensor | None, attention_map: Tensor | Non
     )
 
 
-def require_picture(reference_image: Tensor | None, **others: Tensor | None) -> None:
+def require_image(reference_image: Tensor | None, **others: Tensor | None) -> None:
     """Raises ValueError that names what came without the picture it belongs to."""
     for name, came in others.items():
         if reference_image is None and came is not None:

@@ -13,9 +13,9 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 
 from ..masking.framing import Framing
+from ..training.references.augmentation import Augmentation
 from ..training.references.encode import EncodedReference, encode_references
 from ..training.references.reference import Reference
-from ..training.references.variants import Augmentation
 from ..training.reports.loss_map import loss_map_of
 from ..training.reports.memory import peak_memory
 from ..training.reports.summary import describe

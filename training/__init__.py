@@ -4,12 +4,12 @@ from ..masking.framing import Framing
 from .backbone import Backbone
 from .evaluation import Evaluation, EvaluationGrid
 from .loss import masked_diffusion_loss, prior_preservation_loss
+from .references.augmentation import Augmentation
 from .references.caption import CaptionOptions
 from .references.encode import EncodedReference, encode_references
 from .references.reference import Reference, make_reference, references_from_batch
 from .references.reference_file import read_reference
 from .references.reference_list import ReferenceList
-from .references.variants import Augmentation
 from .reports.summary import describe
 from .result import StepReport, TrainingDiverged, TrainingResult
 from .settings import TrainingSettings

@@ -39,7 +39,7 @@ class EvaluationGrid:
         self, backbone: Backbone, references: Sequence[EncodedReference], entries: int, batch_size: int = 4
     ) -> None:
         self.backbone, self.batch_size = backbone, batch_size
-        self.references = [reference.without_variants() for reference in references]
+        self.references = [reference.without_augmentation() for reference in references]
         settings = SigmaSettings("uniform", shift=backbone.sigma_shift)
         generator = torch.Generator().manual_seed(GRID_SEED)
         sizes = pool_sizes(entries, self.references)

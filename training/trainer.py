@@ -311,13 +311,13 @@ class ContextTrainer:
             references[f"latent size {of_it}"] = list(reference.latent.shape)
             references[f"caption {of_it}"] = reference.caption
             references[f"weight {of_it}"] = reference.weight
-            references[f"number of pictures times prompts {of_it}"] = len(reference.views)
+            references[f"number of pictures times prompts {of_it}"] = len(reference.shown_as)
             measured[f"mean of all latents {of_it}"] = float(
-                torch.stack([view.latent.mean() for view in reference.views]).mean()
+                torch.stack([view.latent.mean() for view in reference.shown_as]).mean()
             )
             measured[f"coverage {of_it}"] = reference.coverage
             measured[f"mean of the attention map {of_it}"] = (
-                None if reference.attention is None else float(reference.attention.mean())
+                None if reference.emphasis is None else float(reference.emphasis.mean())
             )
         return {"references": references, "measured": measured}
 

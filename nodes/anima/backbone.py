@@ -62,7 +62,7 @@ class AnimaBackbone(RectifiedFlow):
         self._leave_training()
         with torch.inference_mode():
             # One at a time: a video VAE takes a batch of pictures for the frames of one video.
-            latents = torch.cat([self.vae.encode(picture[None]) for picture in image])
+            latents = torch.cat([self.vae.encode(one[None]) for one in image])
             latents = self.model.model.process_latent_in(latents.float())
         return usable_outside_inference(latents.to(self.model.load_device))
 

@@ -74,11 +74,11 @@ def draw_cells(
         latents[cell] = sample_cell(
             models[cell.context, cell.scale], encoded[cell.prompt], negative, settings, progress.of_cell(number)
         )
-    pictures = {}
+    images = {}
     for cell, latent in latents.items():
         management.throw_exception_if_processing_interrupted()
-        pictures[cell] = decoded(vae, latent)
-    return pictures
+        images[cell] = decoded(vae, latent)
+    return images
 
 
 def encode(clip: Any, prompt: str) -> Any:
@@ -126,9 +126,9 @@ class CellProgress:
 
         def on_step(step: int, x0: Tensor, x: Tensor, total_steps: int) -> None:
             management.throw_exception_if_processing_interrupted()
-            picture = None
+            image = None
             if self._previewer is not None:
-                picture = ("JPEG", self._previewer.decode_latent_to_preview(x0), MAX_PREVIEW_RESOLUTION)
-            self._bar.update_absolute(number * self._steps + min(step + 1, self._steps), preview=picture)
+                image = ("JPEG", self._previewer.decode_latent_to_preview(x0), MAX_PREVIEW_RESOLUTION)
+            self._bar.update_absolute(number * self._steps + min(step + 1, self._steps), preview=image)
 
         return on_step

@@ -65,8 +65,8 @@ class TrainingPreviews:
             return None
         try:
             context = report.context()
-            picture = self.draw(context)
-            self._save(picture, context, report.step)
+            image = self.draw(context)
+            self._save(image, context, report.step)
         except (
             OSError,
             ValueError,
@@ -78,7 +78,7 @@ class TrainingPreviews:
                 raise
             self.notes.append(f"no more previews from step {report.step} on: the GPU ran out of memory")
             return None
-        return picture
+        return image
 
     def draw(self, context: ReferenceContext) -> Image.Image:
         """What the context draws under the reference's prompt at training size, without guidance."""
@@ -89,18 +89,18 @@ class TrainingPreviews:
             return context.tokens_at(sigma).to(latent.device)
 
         drawn = sample_latents(self._backbone, noise, self._reference.context, tokens_at, SAMPLING_STEPS)
-        picture = picture_of(self._previewer, drawn)
+        image = image_of(self._previewer, drawn)
         return (
-            picture
-            if picture.width >= self._reference.image_size[0]
-            else picture.resize(self._reference.image_size, Image.Resampling.BICUBIC)
+            image
+            if image.width >= self._reference.image_size[0]
+            else image.resize(self._reference.image_size, Image.Resampling.BICUBIC)
         )
 
-    def _save(self, picture: Image.Image, context: ReferenceContext, step: int) -> None:
+    def _save(self, image: Image.Image, context: ReferenceContext, step: int) -> None:
         self._run = self._run or 1 + last_run(self._folder)
         name = f"{self._run:05}_step_{step:06}"
         png = bytes_io.BytesIO()
-        picture.save(png, format="PNG")
+        image.save(png, format="PNG")
         write_atomically(self._folder / f"{name}.png", png.getvalue())
         context.save(self._folder / f"{name}.safetensors")
 
@@ -124,7 +124,7 @@ def previewer_for(backbone: AnimaBackbone) -> LatentPreviewer:
 
 
 @torch.inference_mode()
-def picture_of(previewer: LatentPreviewer, latent: Tensor) -> Image.Image:
+def image_of(previewer: LatentPreviewer, latent: Tensor) -> Image.Image:
     """The first row of latents [B,C,...] as a picture, as large as the previewer makes it."""
     return previewer.decode_latent_to_preview(latent)
 

@@ -11,10 +11,10 @@ from PIL import Image
 
 from ...training.result import StepReport
 from .loss_line import LiveLoss
-from .previews import TrainingPreviews, picture_of
+from .previews import TrainingPreviews, image_of
 
 # Fast models take 100 steps a second; the eye does not.
-SECONDS_BETWEEN_PICTURES = 0.1
+SECONDS_BETWEEN_IMAGES = 0.1
 
 
 class LiveProgress:
@@ -29,7 +29,7 @@ class LiveProgress:
         self._shows_preview = False
         self._loss = LiveLoss()
         self._bar: ProgressBar | None = None
-        self._next_picture = 0.0
+        self._next_image = 0.0
 
     def __call__(self, report: StepReport) -> None:
         management.throw_exception_if_processing_interrupted()
@@ -37,17 +37,17 @@ class LiveProgress:
         if self._bar is None:
             self._bar = ProgressBar(report.steps)
         self._loss.after(report)
-        picture = self._picture(report)
-        self._bar.update_absolute(report.step, report.steps, picture and ("JPEG", picture, MAX_PREVIEW_RESOLUTION))
+        image = self._image(report)
+        self._bar.update_absolute(report.step, report.steps, image and ("JPEG", image, MAX_PREVIEW_RESOLUTION))
 
-    def _picture(self, report: StepReport) -> Image.Image | None:
+    def _image(self, report: StepReport) -> Image.Image | None:
         """What to show from now on; None leaves the picture that is there."""
         preview = None if self._previews is None else self._previews.after(report)
         self._shows_preview = self._shows_preview or preview is not None
         if self._shows_preview:
             return preview
-        if time.monotonic() < self._next_picture and report.step < report.steps:
+        if time.monotonic() < self._next_image and report.step < report.steps:
             return None
-        guess = picture_of(self._previewer, report.x0_estimate())
-        self._next_picture = time.monotonic() + SECONDS_BETWEEN_PICTURES
+        guess = image_of(self._previewer, report.x0_estimate())
+        self._next_image = time.monotonic() + SECONDS_BETWEEN_IMAGES
         return guess

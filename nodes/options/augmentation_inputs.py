@@ -8,9 +8,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...masking.framing import Framing
-from ...training.references.augmentation import BACKGROUNDS, LARGEST_CROP, Backgrounds, PictureVariety
+from ...training.references.augmentation import BACKGROUNDS, LARGEST_CROP, Augmentation, Backgrounds, ImageAugmentation
 from ...training.references.caption import CaptionOptions
-from ...training.references.variants import Augmentation
 from ..anima.backbone import usable_outside_inference
 
 DEFAULTS = CaptionOptions()
@@ -29,7 +28,7 @@ def augmentation_inputs() -> list[io.Input]:
         ),
         io.Boolean.Input(
             "flip_augmentation",
-            default=PictureVariety().flip,
+            default=ImageAugmentation().flip,
             optional=True,
             tooltip="Show every reference mirrored in half of its draws. Leave it off for asymmetric characters: an "
             "eyepatch changes sides.",
@@ -71,13 +70,13 @@ def augmentation_inputs() -> list[io.Input]:
     ]
 
 
-def picture_inputs() -> list[io.Input]:
+def image_augmentation_inputs() -> list[io.Input]:
     """What keeps a picture from being learned by heart; optional as well, and last of all, since saved workflows hold
     values by place."""
     return [
         io.Float.Input(
             "random_crop",
-            default=PictureVariety().random_crop,
+            default=ImageAugmentation().random_crop,
             min=0.0,
             max=LARGEST_CROP,
             step=0.01,
@@ -89,7 +88,7 @@ def picture_inputs() -> list[io.Input]:
         io.Combo.Input(
             "backgrounds",
             options=list(BACKGROUNDS),
-            default=PictureVariety().backgrounds,
+            default=ImageAugmentation().backgrounds,
             optional=True,
             tooltip="In half of the draws put the subject, cut out by its mask, before another background, so that the "
             "context leans less on "
@@ -104,20 +103,20 @@ def picture_inputs() -> list[io.Input]:
 
 
 def read_augmentation(
-    flip_augmentation: bool = PictureVariety().flip,
+    flip_augmentation: bool = ImageAugmentation().flip,
     name: str = DEFAULTS.name,
     shuffle_tags: bool = DEFAULTS.shuffle_tags,
     tag_dropout: float = DEFAULTS.tag_dropout,
     caption_dropout: float = DEFAULTS.caption_dropout,
-    random_crop: float = PictureVariety().random_crop,
-    backgrounds: Backgrounds = PictureVariety().backgrounds,
+    random_crop: float = ImageAugmentation().random_crop,
+    backgrounds: Backgrounds = ImageAugmentation().backgrounds,
     background_images: Tensor | None = None,
 ) -> Augmentation:
     """What the inputs say; the templates come from the training node. Raises ValueError where they make no sense."""
-    pictures = () if background_images is None else tuple(usable_outside_inference(background_images)[..., :3])
+    images = () if background_images is None else tuple(usable_outside_inference(background_images)[..., :3])
     return Augmentation(
         CaptionOptions("", name, shuffle_tags, tag_dropout, caption_dropout),
-        PictureVariety(flip_augmentation, random_crop, backgrounds, pictures),
+        ImageAugmentation(flip_augmentation, random_crop, backgrounds, images),
     )
 
 

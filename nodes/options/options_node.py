@@ -17,7 +17,7 @@ from ..anima.recompute import Checkpointing
 from ..folders.checkpoints import CheckpointOptions, checkpoint_inputs
 from ..live.previews import PreviewOptions, preview_inputs
 from ..socket_types import CATEGORY, Options
-from .augmentation_inputs import AUGMENTATION_INPUTS, augmentation_inputs, picture_inputs, read_augmentation
+from .augmentation_inputs import AUGMENTATION_INPUTS, augmentation_inputs, image_augmentation_inputs, read_augmentation
 from .steering_inputs import emphasis_inputs, steering_inputs
 from .training_options import TrainingOptions
 
@@ -56,7 +56,7 @@ class TrainingOptionsNode(io.ComfyNode):
                 *steering_inputs(),
                 *checkpoint_inputs(),
                 *preview_inputs(),
-                *picture_inputs(),
+                *image_augmentation_inputs(),
                 *emphasis_inputs(),
             ],
             outputs=[Options.Output("options", tooltip="For a training node or Preview Training Mask.")],

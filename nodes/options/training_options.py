@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ...masking.framing import Framing
 from ...masking.latent import Reduction
 from ...masking.sources import MaskSource
-from ...training.references.variants import Augmentation
+from ...training.references.augmentation import Augmentation
 from ...training.settings import TrainingSettings
 from ..anima.backbone import Precision
 from ..anima.recompute import Checkpointing

@@ -13,8 +13,8 @@ from anima_fast_train.masking import (
     crop_to_mask,
     flip,
     letterbox,
+    resize_image,
     resize_mask,
-    resize_picture,
 )
 
 unhurried = settings(deadline=None, max_examples=80)
@@ -83,7 +83,7 @@ def test_flip_is_its_own_inverse_and_mirrors_left_and_right() -> None:
 
 def test_a_reduced_picture_is_antialiased() -> None:
     noise = torch.rand(512, 512, 3, generator=torch.Generator().manual_seed(0))
-    reduced = resize_picture(noise, 64, 64)
+    reduced = resize_image(noise, 64, 64)
     assert float(reduced.mean()) == pytest.approx(0.5, abs=0.01)
     assert float(reduced.std()) < float(noise.std()) / 5  # without antialiasing about three quarters remain
 
@@ -92,7 +92,7 @@ def test_a_reduced_picture_is_antialiased() -> None:
 @unhurried
 def test_resizing_stays_from_0_to_1(size: tuple[int, int], target: tuple[int, int]) -> None:
     noise = (torch.rand(*size, 3, generator=torch.Generator().manual_seed(1)) > 0.5).float()
-    image, mask = resize_picture(noise, *target), resize_mask(noise[..., 0], *target)
+    image, mask = resize_image(noise, *target), resize_mask(noise[..., 0], *target)
     assert image.shape == (target[1], target[0], 3)
     assert mask.shape == (target[1], target[0])
     assert 0 <= float(image.min()) <= float(image.max()) <= 1

@@ -45,7 +45,7 @@ def test_area_equals_torch_area_interpolation_of_the_red_channel_on_500_masks() 
         red = picture[..., 0].float() / 255
         picture = picture if number % 2 else picture.float() / 255
         expected = F.interpolate(red[:, None], (h, w), mode="area")
-        latent = to_latent_mask(extract_mask("red", picture=picture), (h, w))
+        latent = to_latent_mask(extract_mask("red", image=picture), (h, w))
         assert latent.dtype == torch.float32
         torch.testing.assert_close(latent, expected, atol=1e-6, rtol=0)
 

@@ -24,19 +24,19 @@ def rgba() -> torch.Tensor:
 def test_one_rgba_picture_gives_the_documented_mask_of_each_source(
     rgba: torch.Tensor, source: str, expected: list[float]
 ) -> None:
-    torch.testing.assert_close(extract_mask(source, picture=rgba), torch.tensor([[expected]]))
+    torch.testing.assert_close(extract_mask(source, image=rgba), torch.tensor([[expected]]))
 
 
 def test_the_mask_of_load_image_inverted_is_the_opaque_alpha(rgba: torch.Tensor) -> None:
     load_image_mask = 1 - rgba[None, ..., 3]
-    assert torch.equal(extract_mask("inverted mask", mask=load_image_mask), extract_mask("alpha", picture=rgba))
-    assert torch.equal(extract_mask("mask", mask=load_image_mask), extract_mask("transparent", picture=rgba))
+    assert torch.equal(extract_mask("inverted mask", mask=load_image_mask), extract_mask("alpha", image=rgba))
+    assert torch.equal(extract_mask("mask", mask=load_image_mask), extract_mask("transparent", image=rgba))
 
 
 def test_white_of_a_mask_picture_weighs_fully_and_127_weighs_half() -> None:
     picture = torch.tensor([0, 127, 255], dtype=torch.uint8)[None, :, None].expand(1, 3, 3)
     for source in ("red", "luminance"):
-        torch.testing.assert_close(extract_mask(source, picture=picture), torch.tensor([[[0.0, 127 / 255, 1.0]]]))
+        torch.testing.assert_close(extract_mask(source, image=picture), torch.tensor([[[0.0, 127 / 255, 1.0]]]))
 
 
 def test_every_source_says_in_words_which_pixels_are_learned() -> None:
@@ -45,7 +45,7 @@ def test_every_source_says_in_words_which_pixels_are_learned() -> None:
 
 def test_alpha_of_a_picture_without_alpha_is_refused() -> None:
     with pytest.raises(ValueError, match="'alpha' reads the alpha channel, but the picture has none"):
-        extract_mask("alpha", picture=torch.rand(4, 4, 3))
+        extract_mask("alpha", image=torch.rand(4, 4, 3))
 
 
 @pytest.mark.parametrize("source", MASK_SOURCES)

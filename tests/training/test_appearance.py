@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 
 from anima_fast_train.masking import random_window, resize_mask
 from anima_fast_train.training import Framing, encode_references, make_reference, train_context_tokens
-from anima_fast_train.training.references.augmentation import BACKGROUNDS, DRAWN_PICTURES, PictureVariety, appearances
-from anima_fast_train.training.references.variants import Augmentation
+from anima_fast_train.training.references.augmentation import (
+    BACKGROUNDS,
+    DRAWN_IMAGES,
+    Augmentation,
+    ImageAugmentation,
+    augmented_images,
+)
 from anima_fast_train.training.settings import TrainingSettings
 
 FRAMING = Framing(size=64)
@@ -34,19 +39,19 @@ def subject(height: int = 96, width: int = 64) -> Any:
     return make_reference(image, mask)
 
 
-def shown(variety: PictureVariety, seed: int = 0, framing: Framing = FRAMING) -> list[Any]:
-    return list(appearances(subject(), framing, variety, seeded(seed)))
+def shown(augmentation: ImageAugmentation, seed: int = 0, framing: Framing = FRAMING) -> list[Any]:
+    return list(augmented_images(subject(), framing, augmentation, seeded(seed)))
 
 
 def test_without_variety_a_reference_has_one_appearance_and_chance_is_left_alone():
     generator = seeded()
-    (only,) = appearances(subject(), FRAMING, PictureVariety(), generator)
+    (only,) = augmented_images(subject(), FRAMING, ImageAugmentation(), generator)
     assert only.image.shape == (80, 48, 3)
     assert torch.equal(generator.get_state(), seeded().get_state())
 
 
 def test_flip_alone_shows_both_sides():
-    plain, mirrored = shown(PictureVariety(flip=True))
+    plain, mirrored = shown(ImageAugmentation(flip=True))
     assert torch.equal(mirrored.image, plain.image.flip(1))
     assert torch.equal(mirrored.mask, plain.mask.flip(1))
 
@@ -54,9 +59,9 @@ def test_flip_alone_shows_both_sides():
 @pytest.mark.parametrize("backgrounds", [name for name in BACKGROUNDS if name != "its own"])
 def test_backgrounds_change_around_the_subject_alone(backgrounds: Any):
     pictures = (torch.rand(40, 200, 3, generator=seeded(1)), torch.rand(300, 20, 3, generator=seeded(2)))
-    first, *others = shown(PictureVariety(backgrounds=backgrounds, background_pictures=pictures))
+    first, *others = shown(ImageAugmentation(backgrounds=backgrounds, background_images=pictures))
     inside = resize_mask(first.mask, 48, 80) > 0.999
-    assert len(others) == DRAWN_PICTURES
+    assert len(others) == DRAWN_IMAGES
     for other in others:
         assert torch.equal(other.mask, first.mask)
         assert (other.image[inside] - RED).abs().max() < 0.3  # bicubic edges
@@ -66,15 +71,15 @@ def test_backgrounds_change_around_the_subject_alone(backgrounds: Any):
 
 def test_plain_colours_are_plain_and_noise_is_not():
     def corner(backgrounds: Any) -> torch.Tensor:
-        return shown(PictureVariety(backgrounds=backgrounds))[1].image[:8, :8].reshape(-1, 3)
+        return shown(ImageAugmentation(backgrounds=backgrounds))[1].image[:8, :8].reshape(-1, 3)
 
     assert corner("plain colours").std(0).max() < 1e-6
     assert corner("noise").std(0).min() > 0.1
 
 
 def test_a_random_crop_shows_the_same_size_and_keeps_the_mask_on_the_subject():
-    first, *others = shown(PictureVariety(random_crop=0.5))
-    assert len(others) == DRAWN_PICTURES
+    first, *others = shown(ImageAugmentation(random_crop=0.5))
+    assert len(others) == DRAWN_IMAGES
     shares = set()
     for other in others:
         assert other.image.shape == first.image.shape
@@ -107,34 +112,34 @@ def test_a_random_window_lies_inside_and_keeps_half_of_the_subject(
 
 
 def test_the_same_seed_draws_the_same_pictures_and_another_others():
-    variety = PictureVariety(flip=True, random_crop=0.3, backgrounds="noise")
-    one, again, other = shown(variety, 1), shown(variety, 1), shown(variety, 2)
+    augmentation = ImageAugmentation(flip=True, random_crop=0.3, backgrounds="noise")
+    one, again, other = shown(augmentation, 1), shown(augmentation, 1), shown(augmentation, 2)
     assert all(torch.equal(a.image, b.image) for a, b in zip(one, again, strict=True))
     assert not torch.equal(one[-1].image, other[-1].image)
 
 
 def test_letterbox_crops_and_backgrounds_together(tiny: Any):
-    variety = PictureVariety(True, 0.4, "plain colours")
+    augmentation = ImageAugmentation(True, 0.4, "plain colours")
     framing = Framing(size=64, fit="letterbox", crop_margin=0.2)
-    (encoded,) = encode_references(tiny, [subject()], framing, augmentation=Augmentation(pictures=variety))
-    assert len(encoded.variants) == 2 * DRAWN_PICTURES
-    assert len({tuple(view.latent.shape) for view in encoded.variants}) == 1
+    (encoded,) = encode_references(tiny, [subject()], framing, augmentation=Augmentation(images=augmentation))
+    assert len(encoded.augmented) == 2 * DRAWN_IMAGES
+    assert len({tuple(view.latent.shape) for view in encoded.augmented}) == 1
 
 
 @pytest.mark.parametrize("flip", [False, True])
 def test_half_of_the_draws_show_the_reference_as_it_is(flip: bool):
-    variety = PictureVariety(flip=flip, random_crop=0.3)
-    pictures = list(range(len(shown(variety))))
-    shares = variety.in_shares(pictures)
+    augmentation = ImageAugmentation(flip=flip, random_crop=0.3)
+    pictures = list(range(len(shown(augmentation))))
+    shares = augmentation.repeat_by_share(pictures)
     plain = [0, 1] if flip else [0]
     assert sum(number in plain for number in shares) == len(shares) / 2
     assert set(shares) == set(pictures)
-    assert PictureVariety(flip=flip).in_shares(plain) == tuple(plain)
+    assert ImageAugmentation(flip=flip).repeat_by_share(plain) == tuple(plain)
 
 
 def test_varied_pictures_train_and_the_evaluation_sees_the_reference_as_it_is(tiny: Any):
     references = encode_references(
-        tiny, [subject()], FRAMING, augmentation=Augmentation(pictures=PictureVariety(random_crop=0.3))
+        tiny, [subject()], FRAMING, augmentation=Augmentation(images=ImageAugmentation(random_crop=0.3))
     )
     plain = encode_references(tiny, [subject()], FRAMING)
     settings = TrainingSettings(steps=4, num_tokens=2)
@@ -148,7 +153,7 @@ def test_varied_pictures_train_and_the_evaluation_sees_the_reference_as_it_is(ti
 
 def test_without_a_mask_the_background_stays():
     reference = replace(subject(), mask=None)
-    first, second, *_ = appearances(reference, FRAMING, PictureVariety(backgrounds="noise"), seeded())
+    first, second, *_ = augmented_images(reference, FRAMING, ImageAugmentation(backgrounds="noise"), seeded())
     torch.testing.assert_close(first.image, second.image)
 
 
@@ -163,4 +168,4 @@ def test_without_a_mask_the_background_stays():
 )
 def test_senseless_variety_is_refused(changes: dict, sentence: str):
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        PictureVariety(**changes)
+        ImageAugmentation(**changes)

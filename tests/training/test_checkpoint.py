@@ -201,10 +201,10 @@ def test_more_references_another_map_and_more_pictures_are_refused(
     others = {
         "number of references is 2 here and 1": [reference, reference],
         "mean of the attention map of reference 1 is 1.0 here and None": [
-            replace(reference, attention=torch.ones(1, 1, 6, 8))
+            replace(reference, emphasis=torch.ones(1, 1, 6, 8))
         ],
         "number of pictures times prompts of reference 1 is 2 here and 1": [
-            replace(reference, variants=reference.views * 2)
+            replace(reference, augmented=reference.shown_as * 2)
         ],
     }
     for sentence, references in others.items():

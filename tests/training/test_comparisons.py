@@ -16,7 +16,7 @@ from anima_fast_train.training.command_line import main
 from anima_fast_train.training.measurements import compare, compare_steps, compare_verdicts, equal_time
 from anima_fast_train.training.measurements.sample_distance import distance_to
 from anima_fast_train.training.miniature.scene import draw_elsewhere, draw_reference, reference_character
-from anima_fast_train.training.references.augmentation import PictureVariety
+from anima_fast_train.training.references.augmentation import ImageAugmentation
 from anima_fast_train.training.settings import TrainingSettings
 
 QUICK = TrainingSettings(steps=2, evaluations=2, batch_size=1, num_tokens=2)
@@ -32,7 +32,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
 def test_compare_measures_each_variant_on_its_reference_and_elsewhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    crops = compare.Variant(QUICK, PictureVariety(random_crop=0.3))
+    crops = compare.Variant(QUICK, ImageAugmentation(random_crop=0.3))
     monkeypatch.setattr(compare, "VARIANTS", {"plain": compare.Variant(QUICK), "crops": crops})
     monkeypatch.setattr(compare, "GRID_ENTRIES", 2)
     run(monkeypatch, "compare", "--seeds", 1, "--output", tmp_path)

@@ -20,12 +20,11 @@ from anima_fast_train.training import (
     masked_diffusion_loss,
     references_from_batch,
 )
-from anima_fast_train.training.references.augmentation import PictureVariety
+from anima_fast_train.training.references.augmentation import Augmentation, ImageAugmentation
 from anima_fast_train.training.references.caption import CaptionOptions
-from anima_fast_train.training.references.variants import Augmentation
 
 FRAMING = Framing(size=64)
-MIRRORED = PictureVariety(flip=True)
+MIRRORED = ImageAugmentation(flip=True)
 
 
 def half(width: int = 64, height: int = 64, **changes: Any) -> Reference:
@@ -89,8 +88,8 @@ def test_one_picture_is_held_at_a_time(tiny: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_mirrored_view_mirrors_picture_and_mask_together(tiny: Any) -> None:
-    (encoded,) = encode_references(tiny, [half()], FRAMING, augmentation=Augmentation(pictures=MIRRORED))
-    plain, mirrored = encoded.views
+    (encoded,) = encode_references(tiny, [half()], FRAMING, augmentation=Augmentation(images=MIRRORED))
+    plain, mirrored = encoded.shown_as
     torch.testing.assert_close(mirrored.latent, plain.latent.flip(-1))
     torch.testing.assert_close(mirrored.latent_mask, plain.latent_mask.flip(-1))
     assert torch.equal(encoded.latent, plain.latent)
@@ -103,8 +102,8 @@ def test_random_prompts_come_from_the_generator(tiny: Any) -> None:
         (encoded,) = encode_references(
             tiny, [half()], FRAMING, augmentation=augmentation, generator=torch.Generator().manual_seed(seed)
         )
-        assert len(encoded.views) > 3
-        drawn.append(torch.cat([view.context for view in encoded.views]))
+        assert len(encoded.shown_as) > 3
+        drawn.append(torch.cat([view.context for view in encoded.shown_as]))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
 

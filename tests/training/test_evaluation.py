@@ -88,8 +88,8 @@ def test_references_count_by_their_weight(tiny: Any, encoded: MakeReference) -> 
 
 def test_the_grid_shows_references_as_they_are(tiny: Any, encoded: MakeReference) -> None:
     plain = encoded()
-    (view,) = plain.views
-    varied = replace(plain, variants=(view, replace(view, context=tiny.encode_prompt("xyz"))))
+    (view,) = plain.shown_as
+    varied = replace(plain, augmented=(view, replace(view, context=tiny.encode_prompt("xyz"))))
     assert EvaluationGrid(tiny, [varied], 4).before == EvaluationGrid(tiny, [plain], 4).before
 
 

@@ -60,7 +60,7 @@ def test_alpha_is_handed_on_and_colours_stay_straight(tmp_path: Path, name: str)
     assert loaded.alpha is not None
     assert loaded.alpha[0].tolist() == [0.0] * 4 + [pytest.approx(128 / 255)] * 4
     torch.testing.assert_close(loaded.rgb[..., 0], torch.full((8, 8), 200 / 255))
-    assert loaded.picture.shape == (8, 8, 4)
+    assert loaded.image.shape == (8, 8, 4)
 
 
 def test_a_palette_with_transparency_gives_colours_and_alpha(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_one_rgba_file_gives_the_documented_mask_of_each_source(tmp_path: Path, 
     assert loaded.alpha is not None
     of_load_image = 1 - loaded.alpha  # ComfyUI's node makes its MASK so
     torch.testing.assert_close(
-        extract_mask(source, mask=of_load_image, picture=loaded.picture), torch.tensor([[expected[source]]])
+        extract_mask(source, mask=of_load_image, image=loaded.image), torch.tensor([[expected[source]]])
     )
 
 

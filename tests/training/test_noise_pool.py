@@ -17,7 +17,7 @@ from anima_fast_train.training.batches.noise_pool import (
     draw_entries,
     make_pools,
     pool_sizes,
-    spread_views,
+    spread_augmented,
 )
 from anima_fast_train.training.diffusion.levels import SigmaSettings
 
@@ -41,15 +41,15 @@ def test_base_predictions_are_those_of_the_model_without_tokens(tiny: Any, encod
 
 def test_each_base_prediction_belongs_to_the_view_that_its_entry_shows(tiny: Any, encoded: MakeReference) -> None:
     plain = encoded()
-    (view,) = plain.views
+    (view,) = plain.shown_as
     varied = replace(
-        plain, variants=(view, replace(view, latent=view.latent.flip(-1), context=tiny.encode_prompt("xyz")))
+        plain, augmented=(view, replace(view, latent=view.latent.flip(-1), context=tiny.encode_prompt("xyz")))
     )
     (pool,) = make_pools(tiny, [varied], [6], UNIFORM, seeded(), batch_size=4)
     assert sorted(pool.view.tolist()) == [0, 0, 0, 1, 1, 1]
     assert pool.base is not None
     for sigma, noise, base, number in zip(pool.sigma, pool.noise, pool.base, pool.view.tolist(), strict=True):
-        shown = varied.views[number]
+        shown = varied.shown_as[number]
         torch.testing.assert_close(
             tiny.predict((1 - sigma) * shown.latent + sigma * noise, sigma[None], shown.context)[0], base
         )
@@ -112,9 +112,9 @@ def test_every_entry_is_drawn_equally_often() -> None:
     assert drawn.bincount(minlength=8).sub(1000).abs().max() < 150
 
 
-@given(views=st.integers(1, 9), size=st.integers(1, 60))
-def test_views_are_spread_evenly(views: int, size: int) -> None:
-    counts = spread_views(views, size, seeded()).bincount(minlength=views)
+@given(shown_as=st.integers(1, 9), size=st.integers(1, 60))
+def test_views_are_spread_evenly(shown_as: int, size: int) -> None:
+    counts = spread_augmented(shown_as, size, seeded()).bincount(minlength=shown_as)
     assert int(counts.sum()) == size
     assert int(counts.max() - counts.min()) <= 1
 

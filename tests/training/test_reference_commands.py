@@ -14,7 +14,7 @@ from PIL import Image
 from anima_fast_train.training import ReferenceContext
 from anima_fast_train.training.command_line import main
 from anima_fast_train.training.measurements import compare_crop
-from anima_fast_train.training.measurements.compare_crop import far_picture, framings, tokens_of
+from anima_fast_train.training.measurements.compare_crop import far_scene, framings, tokens_of
 from anima_fast_train.training.references.prepare import prepare_reference
 
 QUICK = ("--size", "48", "--steps", "2", "--tokens", "2", "--batch-size", "2")
@@ -174,7 +174,7 @@ def test_a_collage_trains_as_one_reference(command: Command, folder: Path) -> No
 
 
 def test_the_comparison_draws_a_subject_of_six_percent_and_frames_it_in_equal_detail() -> None:
-    reference = far_picture(compare_crop.FIRST_SEED)
+    reference = far_scene(compare_crop.FIRST_SEED)
     assert reference.mask is not None
     assert float(reference.mask.mean()) == pytest.approx(0.06, abs=0.002)
     areas = {}
@@ -189,7 +189,7 @@ def test_the_comparison_draws_a_subject_of_six_percent_and_frames_it_in_equal_de
 
 def test_a_crop_to_six_percent_needs_a_third_of_the_tokens_or_less() -> None:
     for seed in range(compare_crop.FIRST_SEED, compare_crop.FIRST_SEED + 10):
-        reference = far_picture(seed)
+        reference = far_scene(seed)
         at_size = framings(reference, compare_crop.TRAINING_SIZE)
         whole, crop = (tokens_of(reference, at_size[name]) for name in ("whole, equal detail", "cropped to the mask"))
         assert whole >= 3 * crop, (seed, whole, crop)

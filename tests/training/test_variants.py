@@ -11,13 +11,12 @@ import torch
 from anima_fast_train.training import Framing, encode_references, make_reference, train_context_tokens
 from anima_fast_train.training.batches.batch import BatchSource
 from anima_fast_train.training.evaluation import EvaluationGrid
-from anima_fast_train.training.references.augmentation import PictureVariety
-from anima_fast_train.training.references.caption import CaptionOptions
-from anima_fast_train.training.references.variants import ALL_PROMPTS, LEAST_PROMPTS, Augmentation, draw_prompts
+from anima_fast_train.training.references.augmentation import Augmentation, ImageAugmentation
+from anima_fast_train.training.references.caption import ALL_PROMPTS, LEAST_PROMPTS, CaptionOptions, draw_prompts
 from anima_fast_train.training.settings import TrainingSettings
 
 FRAMING = Framing(size=32)
-MIRRORED = PictureVariety(flip=True)
+MIRRORED = ImageAugmentation(flip=True)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -97,7 +96,7 @@ def test_the_evaluation_shows_a_reference_as_it_is(tiny: Any) -> None:
     varied = encode_references(
         tiny, [reference], FRAMING, augmentation=Augmentation(CaptionOptions("a\nb", caption_dropout=0.3), MIRRORED)
     )
-    assert len(varied[0].views) > 8
+    assert len(varied[0].shown_as) > 8
     assert EvaluationGrid(tiny, varied, 8).before == EvaluationGrid(tiny, plain, 8).before
 
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from ..backbone import Backbone
-from ..references.encode import EncodedReference
-from ..references.variants import View
+from ..references.encode import AugmentedReference, EncodedReference
 from ..settings import TrainingSettings
 from .draw_order import ReferenceOrder
 from .noise_pool import automatic_pool_size, draw_entries, make_pools, pool_sizes
@@ -65,7 +64,7 @@ class BatchSource:
             chosen = draw_entries(len(pool), rows.count(number), self._settings.stratified, self._generator)
             sigma.append(pool.sigma[chosen])
             noise.append(pool.noise[chosen])
-            shown += [self._references[number].views[view] for view in pool.view[chosen].tolist()]
+            shown += [self._references[number].shown_as[view] for view in pool.view[chosen].tolist()]
             if pool.base is not None:
                 base.append(pool.base[chosen])
         device = shown[0].latent.device
@@ -79,9 +78,9 @@ class BatchSource:
             emphasis=self._emphasis(shown),
         )
 
-    def _emphasis(self, shown: Sequence[View]) -> Tensor | None:
+    def _emphasis(self, shown: Sequence[AugmentedReference]) -> Tensor | None:
         """1 where an attention map is black, attention_weight where it is white."""
-        if all(view.attention is None for view in shown):
+        if all(view.emphasis is None for view in shown):
             return None
-        maps = [torch.zeros_like(view.latent_mask) if view.attention is None else view.attention for view in shown]
+        maps = [torch.zeros_like(view.latent_mask) if view.emphasis is None else view.emphasis for view in shown]
         return 1 + (self._settings.attention_weight - 1) * torch.cat(maps)

@@ -61,13 +61,13 @@ def make_pools(
         offset = (number + 0.5) / len(references)
         sigma = sigma_at((torch.arange(size, dtype=torch.float64) + offset) / size, settings).float()
         noise = torch.randn(size, *reference.latent.shape[1:], generator=generator)
-        view = spread_views(len(reference.views), size, generator)
+        view = spread_augmented(len(reference.shown_as), size, generator)
         base = _base_predictions(backbone, reference, sigma, noise, view, batch_size) if with_base else None
         pools.append(NoisePool(sigma, noise, base, view))
     return pools
 
 
-def spread_views(count: int, size: int, generator: torch.Generator) -> Tensor:
+def spread_augmented(count: int, size: int, generator: torch.Generator) -> Tensor:
     """[size] numbers of views, each as often as the others and at random sigmas; one view leaves the generator
     alone."""
     if count == 1:
@@ -86,7 +86,7 @@ def _base_predictions(
         sigma.split(batch_size), noise.split(batch_size), view.split(batch_size), strict=True
     ):
         levels, noises = levels.to(device), noises.to(device)
-        shown = [reference.views[number] for number in numbers.tolist()]
+        shown = [reference.shown_as[number] for number in numbers.tolist()]
         x_t = backbone.add_noise(torch.cat([one.latent for one in shown]), noises, levels)
         prediction = backbone.predict(x_t, levels, torch.cat([one.context for one in shown]))
         predictions.append(prediction.float().cpu())

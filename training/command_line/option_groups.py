@@ -15,13 +15,12 @@ from ...masking import MaskShape, match_masks
 from ...masking.framing import Framing
 from ..miniature import scene
 from ..miniature.backbone import MiniatureBackbone
-from ..references.augmentation import BACKGROUNDS, PictureVariety
+from ..references.augmentation import BACKGROUNDS, Augmentation, ImageAugmentation
 from ..references.caption import CaptionOptions
 from ..references.image_file import read_image
 from ..references.reference_file import ReferenceFile
 from ..references.reference_folder import CAPTION_SOURCES, FolderOptions, open_reference_folder
 from ..references.reference_list import ReferenceList
-from ..references.variants import Augmentation
 
 MINIATURE_SIZE = scene.SIDE
 OWN_ALPHA = ("alpha", "transparent")
@@ -118,7 +117,7 @@ def read_references(
     """The references that the options name, each of them found to be sound. Raises ValueError in one sentence."""
     shape = MaskShape(invert_mask, threshold, smallest_speck, fill_holes, grow, feather, floor)
     files = _named_files(image or [], mask or [], mask_source, weight or [1.0], whole)
-    files = _with_attention(files, attention_map or [])
+    files = _with_emphasis(files, attention_map or [])
     if folder is not None:
         if masks is None and not whole and mask_source not in OWN_ALPHA:
             match_masks([], 1)  # says that a mask is required
@@ -171,7 +170,7 @@ def _named_files(
     return [ReferenceFile(image, None, source, weight=weight) for image, weight in zip(images, weights, strict=True)]
 
 
-def _with_attention(files: list[ReferenceFile], maps: list[Path]) -> list[ReferenceFile]:
+def _with_emphasis(files: list[ReferenceFile], maps: list[Path]) -> list[ReferenceFile]:
     if not maps:
         return files
     if len(maps) not in (1, len(files)):
@@ -179,7 +178,7 @@ def _with_attention(files: list[ReferenceFile], maps: list[Path]) -> list[Refere
             f"--attention-map came {len(maps)} times, expected once or as often as --image, {len(files)} times"
         )
     maps = maps * len(files) if len(maps) == 1 else maps
-    return [replace(file, attention=path) for file, path in zip(files, maps, strict=True)]
+    return [replace(file, emphasis=path) for file, path in zip(files, maps, strict=True)]
 
 
 def read_framing(
@@ -218,11 +217,11 @@ def read_augmentation(
     random_crop: Annotated[
         float, typer.Option(help="Crop pictures at random: the share of each side that may be cut off, 0 to 0.9.")
     ] = 0.0,
-    backgrounds: Annotated[str, typer.Option(help=BACKGROUNDS_HELP)] = PictureVariety().backgrounds,
+    backgrounds: Annotated[str, typer.Option(help=BACKGROUNDS_HELP)] = ImageAugmentation().backgrounds,
     background: Annotated[
         list[Path] | None, typer.Option(help="A picture for --backgrounds pictures; repeat the option for several.")
     ] = None,
 ) -> Augmentation:
     captions = CaptionOptions(prompt, name, shuffle_tags, tag_dropout, caption_dropout)
-    pictures = tuple(read_image(path).rgb for path in background or [])
-    return Augmentation(captions, PictureVariety(flip, random_crop, backgrounds, pictures))  # type: ignore[arg-type]
+    images = tuple(read_image(path).rgb for path in background or [])
+    return Augmentation(captions, ImageAugmentation(flip, random_crop, backgrounds, images))  # type: ignore[arg-type]

@@ -41,9 +41,9 @@ def require_writable(folder: Path) -> Path:
     return folder
 
 
-def png(picture: Image.Image) -> bytes:
+def png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
+    image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -91,13 +91,13 @@ def write_results(
     write_atomically(folder / "loss.png", loss_plot(result))
     prepared = prepare_reference(next(iter(references)), framing)
     write_atomically(folder / "mask.png", png(mask_sheet(references, encoded, framing)))
-    marked = marked_picture(prepared.image, encoded[0].latent_mask)
+    marked = marked_image(prepared.image, encoded[0].latent_mask)
     height, width = prepared.image.shape[:2]
     sheet = before_after(backbone, result.context, prepared.image, marked, encoded[0].caption, (width, height))
     write_atomically(folder / "before_after.png", png(sheet))
 
 
-def marked_picture(image: Tensor, latent_mask: Tensor) -> Tensor:
+def marked_image(image: Tensor, latent_mask: Tensor) -> Tensor:
     """[h,w,3] with the latent mask laid over it, in cells of its true size."""
     cells = torch.nn.functional.interpolate(latent_mask.cpu(), size=image.shape[:2], mode="nearest-exact")
     return overlay(image, cells[0, 0])

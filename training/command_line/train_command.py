@@ -13,9 +13,9 @@ import typer
 from ...masking import REDUCTIONS
 from ...masking.framing import Framing
 from ..miniature.backbone import MiniatureBackbone
+from ..references.augmentation import Augmentation
 from ..references.encode import encode_references
 from ..references.reference_list import ReferenceList
-from ..references.variants import Augmentation
 from ..reports.memory import peak_memory
 from ..reports.summary import describe
 from ..result import TrainingDiverged, TrainingResult

@@ -112,10 +112,10 @@ def previews(folder: Path, backbone: MiniatureBackbone, prompt: str, size: tuple
 
 def preview(backbone: MiniatureBackbone, prompt: str, size: tuple[int, int], context: ReferenceContext) -> Image.Image:
     """What the context draws under its training prompt, one picture beside the other; size is (width, height)."""
-    pictures = to_pictures(sample(backbone, prompt, PREVIEW_SEEDS, size, context=context, steps=PREVIEW_STEPS))
-    sheet = Image.new("RGB", (size[0] * len(pictures), size[1]))
-    for number, picture in enumerate(pictures):
-        sheet.paste(picture, (size[0] * number, 0))
+    images = to_pictures(sample(backbone, prompt, PREVIEW_SEEDS, size, context=context, steps=PREVIEW_STEPS))
+    sheet = Image.new("RGB", (size[0] * len(images), size[1]))
+    for number, image in enumerate(images):
+        sheet.paste(image, (size[0] * number, 0))
     return sheet
 
 

@@ -14,10 +14,9 @@ from ...masking.framing import Framing
 from ..evaluation import EvaluationGrid
 from ..miniature.backbone import MiniatureBackbone
 from ..miniature.scene import SIDE, Scene, draw_elsewhere, draw_reference
-from ..references.augmentation import PictureVariety
+from ..references.augmentation import Augmentation, ImageAugmentation
 from ..references.encode import EncodedReference, encode_references
 from ..references.reference import make_reference
-from ..references.variants import Augmentation
 from ..settings import TrainingSettings
 from ..trainables.context_tokens import TrainedTokens
 from ..trainer import train_context_tokens
@@ -33,10 +32,10 @@ GRID_ENTRIES = 48
 @dataclass(frozen=True)
 class Variant:
     settings: TrainingSettings = TrainingSettings()
-    pictures: PictureVariety = PictureVariety()
+    images: ImageAugmentation = ImageAugmentation()
 
 
-CROPS = PictureVariety(random_crop=0.3)
+CROPS = ImageAugmentation(random_crop=0.3)
 VARIANTS: dict[str, Variant] = {
     "masked loss alone": Variant(PLAIN),
     "no mask at all": Variant(replace(PLAIN, unmasked_weight=1.0)),
@@ -44,22 +43,22 @@ VARIANTS: dict[str, Variant] = {
     "prior preservation 4": Variant(replace(PLAIN, prior_weight=4.0)),
     "prior preservation 1, 8 tokens": Variant(replace(PLAIN, prior_weight=1.0, num_tokens=8)),
     "the defaults": Variant(),
-    "the defaults, plain backgrounds": Variant(pictures=PictureVariety(backgrounds="plain colours")),
-    "the defaults, noise backgrounds": Variant(pictures=PictureVariety(backgrounds="noise")),
-    "the defaults, random crop 0.3": Variant(pictures=CROPS),
-    "the defaults, random crop 0.3, noise backgrounds": Variant(pictures=replace(CROPS, backgrounds="noise")),
+    "the defaults, plain backgrounds": Variant(images=ImageAugmentation(backgrounds="plain colours")),
+    "the defaults, noise backgrounds": Variant(images=ImageAugmentation(backgrounds="noise")),
+    "the defaults, random crop 0.3": Variant(images=CROPS),
+    "the defaults, random crop 0.3, noise backgrounds": Variant(images=replace(CROPS, backgrounds="noise")),
 }
 
 
 def drawn_reference(
-    backbone: MiniatureBackbone, seed: int, pictures: PictureVariety = PictureVariety()
+    backbone: MiniatureBackbone, seed: int, images: ImageAugmentation = ImageAugmentation()
 ) -> list[EncodedReference]:
     """The reference of `sample-reference --seed`, encoded."""
-    return encoded_scenes(backbone, [draw_reference(seed)], pictures, torch.Generator().manual_seed(seed))
+    return encoded_scenes(backbone, [draw_reference(seed)], images, torch.Generator().manual_seed(seed))
 
 
 def encoded_scenes(
-    backbone: MiniatureBackbone, scenes: Iterable[Scene], pictures: PictureVariety, generator: torch.Generator
+    backbone: MiniatureBackbone, scenes: Iterable[Scene], images: ImageAugmentation, generator: torch.Generator
 ) -> list[EncodedReference]:
     references = [
         make_reference(
@@ -69,15 +68,15 @@ def encoded_scenes(
         )
         for drawn in scenes
     ]
-    return encode_references(
-        backbone, references, Framing(size=SIDE), "area", Augmentation(pictures=pictures), generator
-    )
+    return encode_references(backbone, references, Framing(size=SIDE), "area", Augmentation(images=images), generator)
 
 
 def elsewhere_grid(backbone: MiniatureBackbone, seed: int) -> EvaluationGrid:
     """The same character in other poses before other backgrounds, each under its own prompt."""
     scenes = [draw_elsewhere(seed, number) for number in range(ELSEWHERE)]
-    return EvaluationGrid(backbone, encoded_scenes(backbone, scenes, PictureVariety(), torch.Generator()), GRID_ENTRIES)
+    return EvaluationGrid(
+        backbone, encoded_scenes(backbone, scenes, ImageAugmentation(), torch.Generator()), GRID_ENTRIES
+    )
 
 
 def measure(seeds: int, say: Callable[[str], None]) -> list[dict[str, object]]:
@@ -92,7 +91,7 @@ def measure(seeds: int, say: Callable[[str], None]) -> list[dict[str, object]]:
         grid = elsewhere_grid(backbone, seed)
         for name, variant in VARIANTS.items():
             settings = replace(variant.settings, seed=seed)
-            result = train_context_tokens(backbone, drawn_reference(backbone, seed, variant.pictures), settings)
+            result = train_context_tokens(backbone, drawn_reference(backbone, seed, variant.images), settings)
             before, after = result.before, result.after
             elsewhere = grid.measure(TrainedTokens(result.context.tokens))
             rows.append(

@@ -34,7 +34,7 @@ from ..trainables.context_tokens import TrainedTokens
 from .equal_time import equal_steps, timed
 
 FIRST_SEED = 300
-PICTURE_SIDE = 1024
+IMAGE_SIDE = 1024
 COVERAGE = 0.06
 MARGIN = 0.1
 WIDER_MARGIN = 0.5
@@ -58,23 +58,23 @@ class Row:
     loss_in_whole: float
 
 
-def far_picture(seed: int) -> Reference:
+def far_scene(seed: int) -> Reference:
     """An unseen character that covers 6 % of a large picture with a busy background."""
     rng = random.Random(f"far {seed}")
     who, pose = character.draw_unseen_character(rng), character.draw_pose(rng)
     layer = character.paint(who, pose, SIDE * SUPERSAMPLING)
     share = float(numpy.asarray(layer.getchannel("A")).mean()) / 255
-    side = round(PICTURE_SIDE * math.sqrt(COVERAGE / share))
+    side = round(IMAGE_SIDE * math.sqrt(COVERAGE / share))
     layer = character.paint(who, pose, side)
     busy = [pattern for pattern in background.PATTERNS if pattern != "plain"]
-    picture, words = background.draw_background(PICTURE_SIDE, rng, rng.choice(busy))
-    place = (rng.randint(0, PICTURE_SIDE - side), rng.randint(0, PICTURE_SIDE - side))
-    mask = Image.new("L", picture.size)
-    picture.paste(layer, place, layer)
+    image, words = background.draw_background(IMAGE_SIDE, rng, rng.choice(busy))
+    place = (rng.randint(0, IMAGE_SIDE - side), rng.randint(0, IMAGE_SIDE - side))
+    mask = Image.new("L", image.size)
+    image.paste(layer, place, layer)
     mask.paste(layer.getchannel("A"), place)
-    image = torch.from_numpy(numpy.array(picture)).float() / 255
+    pixels = torch.from_numpy(numpy.array(image)).float() / 255
     return make_reference(
-        image, torch.from_numpy(numpy.array(mask)), ", ".join(("1girl", pose.expression, *words)), name=f"far {seed}"
+        pixels, torch.from_numpy(numpy.array(mask)), ", ".join(("1girl", pose.expression, *words)), name=f"far {seed}"
     )
 
 
@@ -88,7 +88,7 @@ def framings(reference: Reference, size: int) -> dict[str, Framing]:
     return {
         "cropped to the mask": crop,
         "wider crop": Framing(size=round(scale * math.sqrt(wider.width * wider.height)), crop_margin=WIDER_MARGIN),
-        "whole, equal detail": Framing(size=round(scale * PICTURE_SIDE)),
+        "whole, equal detail": Framing(size=round(scale * IMAGE_SIDE)),
         "whole, equal size": Framing(size=size),
     }
 
@@ -104,7 +104,7 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
     backbone = MiniatureBackbone()
     rows = []
     for seed in range(FIRST_SEED, FIRST_SEED + references):
-        reference = far_picture(seed)
+        reference = far_scene(seed)
         encoded = {
             name: encode_references(backbone, [reference], framing)
             for name, framing in framings(reference, SIDE).items()
@@ -138,7 +138,7 @@ def report(rows: list[Row]) -> str:
     seeds = list(dict.fromkeys(row.reference for row in rows))
     ratios = []
     for seed in seeds:
-        reference = far_picture(seed)
+        reference = far_scene(seed)
         at_size = framings(reference, TRAINING_SIZE)
         ratios.append(
             tokens_of(reference, at_size["whole, equal detail"]) / tokens_of(reference, at_size["cropped to the mask"])

@@ -22,9 +22,9 @@ def distance_of_samples(
     )
 
 
-def distance_to(scene: Scene, pictures: Tensor) -> float:
+def distance_to(scene: Scene, images: Tensor) -> float:
     """Mean squared difference of pictures [B,h,w,3] in 0..1 to the scene's, inside its mask."""
     target = torch.from_numpy(numpy.array(scene.picture)).float() / 255
     weight = torch.from_numpy(numpy.array(scene.mask)).float() / 255
-    error = (pictures - target).square().mean(-1)
+    error = (images - target).square().mean(-1)
     return float((error * weight).mean() / weight.mean())

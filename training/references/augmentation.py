@@ -20,10 +20,11 @@ from ...masking.framed import (
     crop_to_aspect,
     random_window,
     replace_background,
+    resize_image,
     resize_mask,
-    resize_picture,
 )
 from ...masking.framing import Framing
+from .caption import CaptionOptions
 from .prepare import frame_reference, prepare_reference, resize_framed
 from .reference import Reference
 
@@ -40,12 +41,12 @@ BACKGROUNDS: dict[Backgrounds, str] = {
 
 # Pictures that are drawn and encoded for each reference: enough that none is learned by heart, few enough that a VAE
 # needs seconds.
-DRAWN_PICTURES = 8
+DRAWN_IMAGES = 8
 LARGEST_CROP = 0.9
 
 
 @dataclass(frozen=True)
-class PictureVariety:
+class ImageAugmentation:
     """flip: mirrored in half of the draws. Off for asymmetric characters: an eyepatch changes sides.
 
     random_crop: the share of each side that a random crop may cut off, 0 (none) to 0.9; half of the subject or more
@@ -57,7 +58,7 @@ class PictureVariety:
     flip: bool = False
     random_crop: float = 0.0
     backgrounds: Backgrounds = "its own"
-    background_pictures: tuple[Tensor, ...] = ()
+    background_images: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.random_crop <= LARGEST_CROP:
@@ -66,23 +67,31 @@ class PictureVariety:
             raise ValueError(
                 f"unknown backgrounds {self.backgrounds!r}, expected one of: {', '.join(get_args(Backgrounds))}"
             )
-        if self.backgrounds == "pictures" and not self.background_pictures:
+        if self.backgrounds == "pictures" and not self.background_images:
             raise ValueError("no background picture came, expected at least one for backgrounds 'pictures'")
 
-    def in_shares(self, shown: Sequence[T]) -> tuple[T, ...]:
+    def repeat_by_share(self, shown: Sequence[T]) -> tuple[T, ...]:
         """What `appearances` gave, as often as training shows it: half of the draws show the reference as it is, where
         others are drawn."""
         plain, drawn = list(shown[: 2 if self.flip else 1]), list(shown[2 if self.flip else 1 :])
         return (*plain * max(1, len(drawn) // len(plain)), *drawn)
 
     @property
-    def is_drawn(self) -> bool:
+    def is_random(self) -> bool:
         """False where chance has no part in the pictures."""
         return self.random_crop > 0 or self.backgrounds != "its own"
 
 
-def appearances(
-    reference: Reference, framing: Framing, variety: PictureVariety, generator: torch.Generator
+@dataclass(frozen=True)
+class Augmentation:
+    """How much references vary from step to step; the defaults show each in one way, under its own caption."""
+
+    captions: CaptionOptions = CaptionOptions()
+    images: ImageAugmentation = ImageAugmentation()
+
+
+def augmented_images(
+    reference: Reference, framing: Framing, augmentation: ImageAugmentation, generator: torch.Generator
 ) -> Iterator[Reference]:
     """The reference prepared for training as it is, mirrored where that is asked for, then as pictures that are drawn;
     all of one size.
@@ -90,38 +99,38 @@ def appearances(
     generator: a CPU generator, left alone where nothing is drawn.
     """
     yield prepare_reference(reference, framing)
-    if variety.flip:
+    if augmentation.flip:
         yield prepare_reference(reference, replace(framing, flip=not framing.flip))
-    if not variety.is_drawn:
+    if not augmentation.is_random:
         return
     framed, size = frame_reference(reference, framing)
-    for _ in range(DRAWN_PICTURES):
+    for _ in range(DRAWN_IMAGES):
         shown = framed
-        if variety.random_crop > 0:
-            shown = crop(framed, random_window(framed.mask, 1 - variety.random_crop, generator))
-        mirrored = variety.flip and _chance(generator) < 0.5
+        if augmentation.random_crop > 0:
+            shown = crop(framed, random_window(framed.mask, 1 - augmentation.random_crop, generator))
+        mirrored = augmentation.flip and _chance(generator) < 0.5
         varied = resize_framed(reference, shown, size, framing.flip != mirrored)
-        if variety.backgrounds != "its own":
-            varied = _before_background(varied, variety, generator)
+        if augmentation.backgrounds != "its own":
+            varied = _before_background(varied, augmentation, generator)
         yield varied
 
 
-def _before_background(reference: Reference, variety: PictureVariety, generator: torch.Generator) -> Reference:
+def _before_background(reference: Reference, augmentation: ImageAugmentation, generator: torch.Generator) -> Reference:
     height, width = reference.image.shape[:2]
-    if variety.backgrounds == "plain colours":
+    if augmentation.backgrounds == "plain colours":
         background = torch.rand(3, generator=generator).expand(height, width, 3)
-    elif variety.backgrounds == "noise":
+    elif augmentation.backgrounds == "noise":
         background = torch.rand(height, width, 3, generator=generator)
     else:
-        chosen = variety.background_pictures[math.floor(_chance(generator) * len(variety.background_pictures))]
-        background = resize_picture(_of_aspect(chosen, width / height), width, height)
+        chosen = augmentation.background_images[math.floor(_chance(generator) * len(augmentation.background_images))]
+        background = resize_image(_of_aspect(chosen, width / height), width, height)
     assert reference.mask is not None
     mask = resize_mask(reference.mask, width, height)
     return replace(reference, image=replace_background(Framed(reference.image, mask), background).image)
 
 
-def _of_aspect(picture: Tensor, aspect: float) -> Tensor:
-    return crop_to_aspect(Framed(picture, picture[..., 0]), aspect).image
+def _of_aspect(image: Tensor, aspect: float) -> Tensor:
+    return crop_to_aspect(Framed(image, image[..., 0]), aspect).image
 
 
 def _chance(generator: torch.Generator) -> float:

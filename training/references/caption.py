@@ -10,6 +10,12 @@ NAME = "[name]"
 FILEWORDS = "[filewords]"
 
 
+# Prompts that are drawn and encoded for all references together, and at least for each: enough that a dropout of a
+# tenth shows, few enough that a text encoder needs seconds.
+ALL_PROMPTS = 64
+LEAST_PROMPTS = 4
+
+
 @dataclass(frozen=True)
 class CaptionOptions:
     """Templates and augmentation of captions.
@@ -108,6 +114,26 @@ def split_tags(text: str) -> list[str]:
 def join_captions(captions: Sequence[str]) -> str:
     """One caption for references shown together: every tag once, in the order of its first appearance."""
     return ", ".join(dict.fromkeys(tag for caption in captions for tag in split_tags(caption)))
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """plain is what the evaluation shows a reference under; drawn holds what training draws from, the likelier ones
+    more than once."""
+
+    plain: str
+    drawn: tuple[str, ...]
+
+
+def draw_prompts(options: CaptionOptions, caption: str, reference_count: int, generator: torch.Generator) -> Prompts:
+    """The prompts of a reference with this caption, one of `reference_count`. The generator is left alone where nothing
+    is random."""
+    options = options_for(options, caption)
+    plain = plain_prompt(options, caption)
+    if not options.is_random:
+        return Prompts(plain, (plain,))
+    count = max(LEAST_PROMPTS, ALL_PROMPTS // reference_count)
+    return Prompts(plain, tuple(draw_caption(options, caption, generator) for _ in range(count)))
 
 
 def _uniform(generator: torch.Generator) -> float:

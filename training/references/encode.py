@@ -12,9 +12,20 @@ from torch.nn import functional
 from ...masking import coverage
 from ...masking.framing import Framing
 from ..backbone import Backbone
-from .augmentation import PictureVariety, appearances
+from .augmentation import Augmentation, ImageAugmentation, augmented_images
+from .caption import draw_prompts
 from .reference import Reference
-from .variants import Augmentation, View, draw_prompts
+
+
+@dataclass(frozen=True)
+class AugmentedReference:
+    """One way to show a reference: latent [1,C,h,w] or [1,C,1,h,w], latent_mask and emphasis [1,1,h,w], context
+    [1,L,D]."""
+
+    latent: Tensor
+    latent_mask: Tensor
+    context: Tensor
+    emphasis: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class EncodedReference:
     latent: [1,C,h,w] or [1,C,1,h,w] float32; latent_mask: [1,1,h,w] float32 0..1; context: [1,L,D], zero padded.
     weight says how often it is drawn beside the others; image_size is (width, height) in pixels.
     caption is the prompt of `context`. variants are the ways in which training shows it, all alike often; none means
-    that it is only shown as it is. attention: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
+    that it is only shown as it is. emphasis: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
     """
 
     latent: Tensor
@@ -34,8 +45,8 @@ class EncodedReference:
     caption: str = ""
     name: str = "reference"
     image_size: tuple[int, int] = (0, 0)
-    variants: tuple[View, ...] = ()
-    attention: Tensor | None = None
+    augmented: tuple[AugmentedReference, ...] = ()
+    emphasis: Tensor | None = None
 
     @property
     def coverage(self) -> float:
@@ -43,12 +54,12 @@ class EncodedReference:
         return float(coverage(self.latent_mask))
 
     @property
-    def views(self) -> tuple[View, ...]:
-        return self.variants or (View(self.latent, self.latent_mask, self.context, self.attention),)
+    def shown_as(self) -> tuple[AugmentedReference, ...]:
+        return self.augmented or (AugmentedReference(self.latent, self.latent_mask, self.context, self.emphasis),)
 
-    def without_variants(self) -> EncodedReference:
+    def without_augmentation(self) -> EncodedReference:
         """As the evaluation shows it: not mirrored, its prompt without chance."""
-        return replace(self, variants=())
+        return replace(self, augmented=())
 
 
 @torch.no_grad()
@@ -68,43 +79,45 @@ def encode_references(
     the reference.
     """
     generator = generator or torch.Generator().manual_seed(0)
-    pictures = []
+    images = []
     for reference in references:
-        pictures.append(_encode_picture(backbone, reference, framing, reduction, augmentation.pictures, generator))
+        images.append(_encode_image(backbone, reference, framing, reduction, augmentation.images, generator))
         del reference  # or it would stay in memory until the next one is decoded
-    if not pictures:
+    if not images:
         raise ValueError("no reference image came, expected at least one")
     # Prompts come after all pictures, so that a GPU with room for one of them loads VAE and text encoder once.
     contexts: dict[str, Tensor] = {}
     encoded = []
-    for picture in pictures:
-        prompts = draw_prompts(augmentation.captions, picture.caption, len(pictures), generator)
+    for image in images:
+        prompts = draw_prompts(augmentation.captions, image.caption, len(images), generator)
         for prompt in dict.fromkeys((prompts.plain, *prompts.drawn)):
             if prompt not in contexts:
                 contexts[prompt] = backbone.encode_prompt(prompt)
         plain, *drawn = _of_one_length([contexts[prompt] for prompt in (prompts.plain, *prompts.drawn)])
-        shown = augmentation.pictures.in_shares(picture.shown)
-        views = [View(latent, mask, context, attention) for latent, mask, attention in shown for context in drawn]
-        latent, latent_mask, attention = picture.shown[0]
+        shown = augmentation.images.repeat_by_share(image.shown)
+        shown_as = [
+            AugmentedReference(latent, mask, context, emphasis) for latent, mask, emphasis in shown for context in drawn
+        ]
+        latent, latent_mask, emphasis = image.shown[0]
         encoded.append(
             EncodedReference(
                 latent=latent,
                 latent_mask=latent_mask,
                 context=plain,
-                weight=picture.weight,
+                weight=image.weight,
                 caption=prompts.plain,
-                name=picture.name,
-                image_size=picture.size,
-                variants=tuple(views) if len(views) > 1 else (),
-                attention=attention,
+                name=image.name,
+                image_size=image.size,
+                augmented=tuple(shown_as) if len(shown_as) > 1 else (),
+                emphasis=emphasis,
             )
         )
     return encoded
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A reference without its pixels: (latent, latent mask, attention) as it is, then in its other appearances."""
+class _EncodedImage:
+    """A reference without its pixels: (latent, latent mask, emphasis) as it is, then augmented."""
 
     shown: tuple[tuple[Tensor, Tensor, Tensor | None], ...]
     caption: str
@@ -113,30 +126,30 @@ class _Picture:
     size: tuple[int, int]
 
 
-def _encode_picture(
+def _encode_image(
     backbone: Backbone,
     reference: Reference,
     framing: Framing,
     reduction: str,
-    variety: PictureVariety,
+    augmentation: ImageAugmentation,
     generator: torch.Generator,
-) -> _Picture:
+) -> _EncodedImage:
     shown = []
-    for prepared in appearances(reference, framing, variety, generator):
+    for prepared in augmented_images(reference, framing, augmentation, generator):
         height, width = prepared.image.shape[:2]
         latent = backbone.encode_image(prepared.image[None])
         if latent.ndim not in (4, 5):
             raise ValueError("masked context training expects 4D or 5D reference latents")
         size = (latent.shape[-2], latent.shape[-1])
-        attention = prepared.latent_attention(size)
+        emphasis = prepared.latent_emphasis(size)
         shown.append(
             (
                 latent,
                 prepared.latent_mask(size, reduction).to(latent.device),
-                None if attention is None else attention.to(latent.device),
+                None if emphasis is None else emphasis.to(latent.device),
             )
         )
-    return _Picture(
+    return _EncodedImage(
         tuple(shown), reference.caption, reference.weight * reference.repeats, reference.name, (width, height)
     )
 

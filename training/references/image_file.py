@@ -22,7 +22,7 @@ class LoadedImage(NamedTuple):
     notes: tuple[str, ...]
 
     @property
-    def picture(self) -> Tensor:
+    def image(self) -> Tensor:
         """[H,W,4] where the file has an alpha channel, else [H,W,3]."""
         return self.rgb if self.alpha is None else torch.cat((self.rgb, self.alpha.unsqueeze(-1)), dim=-1)
 

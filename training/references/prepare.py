@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from ...masking.framed import Framed, flip, resize_mask, resize_picture
+from ...masking.framed import Framed, flip, resize_image, resize_mask
 from ...masking.framing import Framing, frame
 from .reference import _FAINTEST_WEIGHT, Reference
 
@@ -31,21 +31,21 @@ def frame_reference(reference: Reference, framing: Framing) -> tuple[Framed, tup
         else resize_mask(reference.mask, width, height)
     )
     image = reference.image
-    if reference.attention is not None:
+    if reference.emphasis is not None:
         image = torch.cat(
-            [image, reference.attention[..., None]], dim=-1
+            [image, reference.emphasis[..., None]], dim=-1
         )  # a fourth channel goes wherever the picture goes
     return frame(Framed(image, mask), framing)
 
 
 def resize_framed(reference: Reference, framed: Framed, size: tuple[int, int], mirrored: bool) -> Reference:
     """The reference with a framed picture resized to (width, height), its mask at the resolution it has."""
-    framed = Framed(resize_picture(framed.image, *size), framed.mask)
+    framed = Framed(resize_image(framed.image, *size), framed.mask)
     if mirrored:
         framed = flip(framed)
     if float(framed.mask.max()) < _FAINTEST_WEIGHT:
         raise ValueError(
             f"the mask of {reference.name!r} selects nothing once the picture is cropped to its training size"
         )
-    attention = framed.image[..., 3] if framed.image.shape[-1] == 4 else None
-    return replace(reference, image=framed.image[..., :3], mask=framed.mask, attention=attention)
+    emphasis = framed.image[..., 3] if framed.image.shape[-1] == 4 else None
+    return replace(reference, image=framed.image[..., :3], mask=framed.mask, emphasis=emphasis)

@@ -25,7 +25,7 @@ class Reference:
     The mask covers the same rectangle as the image but may have more pixels: a prepared reference keeps the mask at the
     resolution it was drawn in, so that its only reduction is the one to latent cells.
     weight and repeats say how often it is drawn in training, in proportion to weight * repeats.
-    attention: [H,W] in 0..1 of the image's size, white where an error counts most, or None to count all of the mask
+    emphasis: [H,W] in 0..1 of the image's size, white where an error counts most, or None to count all of the mask
     alike.
     notes: what an artist should know about the files that it was read from.
     """
@@ -36,7 +36,7 @@ class Reference:
     weight: float = 1.0
     name: str = "reference"
     repeats: int = 1
-    attention: Tensor | None = None
+    emphasis: Tensor | None = None
     notes: tuple[str, ...] = ()
 
     def latent_mask(self, latent_size: tuple[int, int], mode: str = "area") -> Tensor:
@@ -44,9 +44,9 @@ class Reference:
         mask = self.image.new_ones(self.image.shape[:2]) if self.mask is None else self.mask
         return to_latent_mask(mask, latent_size, mode)
 
-    def latent_attention(self, latent_size: tuple[int, int]) -> Tensor | None:
+    def latent_emphasis(self, latent_size: tuple[int, int]) -> Tensor | None:
         """[1,1,h,w] float32 in 0..1, averaged over each cell; None without an attention map."""
-        return None if self.attention is None else to_latent_mask(self.attention, latent_size)
+        return None if self.emphasis is None else to_latent_mask(self.emphasis, latent_size)
 
 
 def make_reference(
@@ -56,12 +56,12 @@ def make_reference(
     weight: float = 1.0,
     name: str = "reference",
     repeats: int = 1,
-    attention: Tensor | None = None,
+    emphasis: Tensor | None = None,
 ) -> Reference:
     """Check a picture and its mask and bring them to the form that Reference promises.
 
     image: [H,W,3], [H,W,4] (alpha is left out) or the same with a batch of one, floating point 0..1.
-    mask, attention: any form that as_training_mask accepts, one each, of the picture's aspect.
+    mask, emphasis: any form that as_training_mask accepts, one each, of the picture's aspect.
     Raises ValueError with one sentence that names the reference.
     """
     image = _checked_image(image, name)
@@ -71,39 +71,39 @@ def make_reference(
         raise ValueError(f"weight of {name!r} is {weight}, expected a number above 0")
     if repeats < 1:
         raise ValueError(f"repeats of {name!r} is {repeats}, expected 1 or more")
-    if attention is not None:
+    if emphasis is not None:
         height, width = image.shape[:2]
-        attention = resize_mask(_one_of_the_aspect(attention, image, f"attention map of {name!r}"), width, height)
-    return Reference(image, mask, caption, float(weight), name, repeats, attention)
+        emphasis = resize_mask(_one_of_the_aspect(emphasis, image, f"attention map of {name!r}"), width, height)
+    return Reference(image, mask, caption, float(weight), name, repeats, emphasis)
 
 
 def references_from_batch(
-    images: Tensor, masks: Tensor | Sequence[Tensor] | None, caption: str = "", attention: Tensor | None = None
+    images: Tensor, masks: Tensor | Sequence[Tensor] | None, caption: str = "", emphasis: Tensor | None = None
 ) -> list[Reference]:
     """References of a ComfyUI IMAGE [B,H,W,3] and a MASK [M,H,W], where one mask serves all pictures or each has its
     own.
 
     attention: the attention maps [M,H,W] of the pictures in the same manner, or None.
     """
-    return _batch(images, match_masks(masks, len(images)), caption, attention)
+    return _batch(images, match_masks(masks, len(images)), caption, emphasis)
 
 
-def unmasked_references(images: Tensor, attention: Tensor | None = None) -> list[Reference]:
-    """References of a ComfyUI IMAGE [B,H,W,3] that are learned as a whole; attention as in references_from_batch."""
-    return _batch(images, [None] * len(images), "", attention)
+def unmasked_references(images: Tensor, emphasis: Tensor | None = None) -> list[Reference]:
+    """References of a ComfyUI IMAGE [B,H,W,3] that are learned as a whole; emphasis as in references_from_batch."""
+    return _batch(images, [None] * len(images), "", emphasis)
 
 
 def _batch(
-    images: Tensor, masks: Tensor | Sequence[Tensor | None], caption: str, attention: Tensor | None
+    images: Tensor, masks: Tensor | Sequence[Tensor | None], caption: str, emphasis: Tensor | None
 ) -> list[Reference]:
-    if attention is not None and len(attention) not in (1, len(images)):
+    if emphasis is not None and len(emphasis) not in (1, len(images)):
         raise ValueError(
-            f"{len(attention)} attention maps came for {len(images)} pictures, expected 1 or {len(images)}"
+            f"{len(emphasis)} attention maps came for {len(images)} pictures, expected 1 or {len(images)}"
         )
-    maps = [None] * len(images) if attention is None else attention.expand(len(images), *attention.shape[1:])
+    maps = [None] * len(images) if emphasis is None else emphasis.expand(len(images), *emphasis.shape[1:])
     names = ["reference"] if len(images) == 1 else [f"reference {number}" for number in range(1, len(images) + 1)]
     return [
-        make_reference(image, mask, caption, name=name, attention=attention_map)
+        make_reference(image, mask, caption, name=name, emphasis=attention_map)
         for image, mask, name, attention_map in zip(images, masks, names, maps, strict=True)
     ]
 

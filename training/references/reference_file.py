@@ -14,17 +14,17 @@ from .reference import Reference, make_reference
 class ReferenceFile:
     """A reference whose pixels stay on disk until load; the fields are the arguments of read_reference."""
 
-    picture: Path
+    image: Path
     mask: Path | None = None
     mask_source: str | None = None
     caption: str = ""
     weight: float = 1.0
     repeats: int = 1
-    attention: Path | None = None
+    emphasis: Path | None = None
 
     def load(self) -> Reference:
         return read_reference(
-            self.picture, self.mask, self.mask_source, self.caption, self.weight, self.repeats, self.attention
+            self.image, self.mask, self.mask_source, self.caption, self.weight, self.repeats, self.emphasis
         )
 
 
@@ -35,7 +35,7 @@ def read_reference(
     caption: str = "",
     weight: float = 1.0,
     repeats: int = 1,
-    attention_path: str | Path | None = None,
+    emphasis_path: str | Path | None = None,
 ) -> Reference:
     """A reference from a picture file, its mask from a mask file (by luminance unless mask_source says otherwise).
 
@@ -52,10 +52,8 @@ def read_reference(
             source = read_image(mask_path)
             notes += tuple(f"its mask: {note}" for note in source.notes)
         try:
-            mask = extract_mask(mask_source or "luminance", picture=source.picture)
+            mask = extract_mask(mask_source or "luminance", image=source.image)
         except ValueError as reason:
             raise ValueError(f"no mask from {str(mask_path or image_path)!r}: {reason}") from reason
-    attention = (
-        None if attention_path is None else extract_mask("luminance", picture=read_image(attention_path).picture)
-    )
-    return replace(make_reference(loaded.rgb, mask, caption, weight, image_path.name, repeats, attention), notes=notes)
+    emphasis = None if emphasis_path is None else extract_mask("luminance", image=read_image(emphasis_path).image)
+    return replace(make_reference(loaded.rgb, mask, caption, weight, image_path.name, repeats, emphasis), notes=notes)

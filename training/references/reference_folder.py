@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from .reference import Reference
 from .reference_file import ReferenceFile
 
-PICTURE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
+IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 
 CaptionSource = Literal["txt or file name", "txt", "file name", "none"]
 
@@ -107,27 +107,27 @@ def open_reference_folder(folder: str | Path, options: FolderOptions | None = No
             raise ValueError(
                 f"mask folder {str(options.mask_folder)!r} is the reference folder itself, expected another folder"
             )
-        masks = _FileNames(mask_root, PICTURE_ENDINGS)
+        masks = _FileNames(mask_root, IMAGE_ENDINGS)
     captions = _FileNames(root, frozenset({".txt"}))
-    pictures = _FileNames(root, PICTURE_ENDINGS).paths
-    if not pictures:
+    images = _FileNames(root, IMAGE_ENDINGS).paths
+    if not images:
         raise ValueError(
             f"reference folder {str(folder)!r} holds no pictures, "
-            f"expected files such as {', '.join(sorted(PICTURE_ENDINGS))}"
+            f"expected files such as {', '.join(sorted(IMAGE_ENDINGS))}"
         )
     entries: list[ReferenceFile] = []
     broken: list[BrokenFile] = []
     notes: list[FileNote] = []
-    for picture in pictures:
+    for image in images:
         try:
-            entry, about = _checked_entry(picture, masks, captions, options)
+            entry, about = _checked_entry(image, masks, captions, options)
             entries.append(entry)
-            notes += [FileNote(picture.name, note) for note in about]
+            notes += [FileNote(image.name, note) for note in about]
         except ValueError as reason:
-            broken.append(BrokenFile(picture.name, str(reason)))
+            broken.append(BrokenFile(image.name, str(reason)))
     if broken and (options.strict or not entries):
         reasons = "; ".join(f"{file.name!r}: {file.reason}" for file in broken)
-        raise ValueError(f"{len(broken)} of {len(pictures)} pictures in {str(folder)!r} cannot be used: {reasons}")
+        raise ValueError(f"{len(broken)} of {len(images)} pictures in {str(folder)!r} cannot be used: {reasons}")
     return ReferenceFolder(tuple(entries), tuple(broken), tuple(notes))
 
 
@@ -145,34 +145,34 @@ def caption_from_name(name: str, word_pattern: str = "", join: str = " ") -> str
 
 
 def _checked_entry(
-    picture: Path, masks: "_FileNames | None", captions: "_FileNames", options: FolderOptions
+    image: Path, masks: "_FileNames | None", captions: "_FileNames", options: FolderOptions
 ) -> tuple[ReferenceFile, tuple[str, ...]]:
     """Load a picture with all that belongs to it, and forget its pixels; what stays is where it lies, and the notes on
     its files."""
-    _refuse_leaving(picture)
+    _refuse_leaving(image)
     mask = None
     if masks is not None:
-        mask = masks.companion(picture)
+        mask = masks.companion(image)
         if mask is None:
             raise ValueError(f"there is no mask of this name in {str(masks.folder)!r}")
         _refuse_leaving(mask)
     entry = ReferenceFile(
-        picture, mask, options.mask_source, _caption(picture, captions, options), options.weight, options.repeats
+        image, mask, options.mask_source, _caption(image, captions, options), options.weight, options.repeats
     )
     return entry, entry.load().notes
 
 
-def _caption(picture: Path, captions: "_FileNames", options: FolderOptions) -> str:
+def _caption(image: Path, captions: "_FileNames", options: FolderOptions) -> str:
     if options.captions == "none":
         return ""
-    text = captions.companion(picture) if options.captions != "file name" else None
+    text = captions.companion(image) if options.captions != "file name" else None
     if text is not None:
         _refuse_leaving(text)
         try:
             return " ".join(text.read_text(encoding="utf-8-sig").split())
         except (OSError, UnicodeDecodeError) as reason:
             raise ValueError(f"its caption {text.name!r} cannot be read as UTF-8 text: {reason}") from reason
-    return "" if options.captions == "txt" else caption_from_name(picture.name, options.word_pattern, options.join)
+    return "" if options.captions == "txt" else caption_from_name(image.name, options.word_pattern, options.join)
 
 
 def _checked_folder(folder: str | Path, allowed: Sequence[Path] | None, what: str) -> Path:

@@ -53,7 +53,7 @@ class ReferenceList:
                 weight,
                 f"added reference {number}",
                 repeats,
-                reference.attention,
+                reference.emphasis,
             )
             for number, reference in enumerate(references, start=first)
         ]

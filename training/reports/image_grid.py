@@ -18,7 +18,7 @@ class GridRow:
     """Pictures side by side below their label; a faint label is one to compare with."""
 
     label: str
-    pictures: Sequence[Image.Image]
+    images: Sequence[Image.Image]
     faint: bool = False
 
 
@@ -26,8 +26,8 @@ def labelled_grid(rows: Sequence[GridRow], columns: Sequence[str] = (), cell_wid
     """RGB. Cells have `cell_width` pixels, and the aspect of the first picture; 0 shows pictures at their size, or as
     large as LARGEST_SIDE allows. columns: labels above the first row, one for each column, or none.
     """
-    size = rows[0].pictures[0].size
-    count = max(len(row.pictures) for row in rows)
+    size = rows[0].images[0].size
+    count = max(len(row.images) for row in rows)
     cell_width = cell_width or widest_cell(size, len(rows), count)
     cell_height = max(1, round(cell_width * size[1] / size[0]))
     inner = count * (cell_width + GAP) - GAP
@@ -49,11 +49,11 @@ def labelled_grid(rows: Sequence[GridRow], columns: Sequence[str] = (), cell_wid
     top = MARGIN + head_height
     for row, lines, height in zip(rows, labels, heights, strict=True):
         write(lines, MARGIN, top, FAINT if row.faint else INK)
-        for number, picture in enumerate(row.pictures):
+        for number, image in enumerate(row.images):
             shown = (
-                picture
-                if picture.size == (cell_width, cell_height)
-                else picture.resize((cell_width, cell_height), Image.Resampling.LANCZOS)
+                image
+                if image.size == (cell_width, cell_height)
+                else image.resize((cell_width, cell_height), Image.Resampling.LANCZOS)
             )
             sheet.paste(shown, (MARGIN + number * (cell_width + GAP), top + len(lines) * line))
         top += height
