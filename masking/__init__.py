@@ -15,7 +15,7 @@ from .framed import (
     resize_image,
     resize_mask,
 )
-from .latent import REDUCTIONS, ReductionReport, coverage, latent_size_of, match_masks, report_reduction, to_latent_mask
+from .latent import REDUCTIONS, ReductionReport, coverage, match_masks, report_reduction, to_latent_mask
 from .preview import overlay, preview_reference, preview_tensor
 from .shape import MaskShape, shape_mask
 from .sources import MASK_SOURCES, MaskSource, as_training_mask, extract_mask
@@ -39,7 +39,6 @@ __all__ = [
     "crop_to_mask",
     "extract_mask",
     "flip",
-    "latent_size_of",
     "letterbox",
     "match_masks",
     "overlay",

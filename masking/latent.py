@@ -50,13 +50,6 @@ def to_latent_mask(mask: Tensor, latent_size: tuple[int, int], mode: str = "area
     return reduced.to(torch.float32).clamp(0, 1).to(device)
 
 
-def latent_size_of(latents: Tensor) -> tuple[int, int]:
-    """(h, w) of latents [B,C,h,w] or [B,C,T,h,w]."""
-    if latents.ndim not in (4, 5):
-        raise ValueError("masked context training expects 4D or 5D reference latents")
-    return latents.shape[-2], latents.shape[-1]
-
-
 @overload
 def match_masks(masks: Tensor | None, reference_count: int) -> Tensor: ...
 @overload

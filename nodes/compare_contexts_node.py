@@ -13,8 +13,9 @@ from ..training.reports.context_comparison import parse_prompts, parse_scales, p
 from ..training.reports.image_grid import GridRow, labelled_grid
 from ..training.trainables.context_file import ReferenceContext
 from .anima.drawing import SamplerSettings, draw_cells, patched_models
+from .anima.family import family_of
 from .anima.patch import LARGEST_SCALE
-from .anima.requirements import check_clip, check_model, check_vae
+from .anima.requirements import check_clip, check_vae
 from .socket_types import CATEGORY, Context
 
 MOST_CONTEXTS = 12
@@ -114,9 +115,9 @@ class CompareContexts(io.ComfyNode):
         scales: str,
         **sampler: Any,
     ) -> io.NodeOutput:
-        check_model(model)
-        check_clip(clip)
-        check_vae(vae)
+        family = family_of(model)
+        check_clip(clip, family)
+        check_vae(vae, family)
         lines, factors = parse_prompts(prompts), parse_scales(scales, LARGEST_SCALE)
         connected = {name: context for name, context in contexts.items() if context is not None}
         rows = plan_cells(lines, numbers_of(connected), factors)

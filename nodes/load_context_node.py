@@ -57,7 +57,7 @@ def describe_context(context: ReferenceContext) -> str:
     info = context.info
     lines = [
         f"model: {info.model_family}, {context.num_blocks} blocks of width {context.context_dim}",
-        f"context tokens: {context.tokens_per_block} for each block",
+        f"context tokens: {context.positive.count} for each block",
         f"prompt: {info.prompt}",
         f"steps: {info.steps}, learning rate: {info.learning_rate}, seed: {info.seed}",
         f"references: {info.reference_count}, coverage: {', '.join(f'{share:.1%}' for share in info.coverage)}",

@@ -10,12 +10,11 @@ from torch.nn import functional
 from ..masking.preview import preview_reference, preview_tensor
 from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
+from .anima.family import ANIMA
 from .options.training_options import TrainingOptions
 from .reference_sockets import joined, masked_references
 from .socket_types import CATEGORY, Options, References
 from .train_node import DEFAULT_SIZE
-
-LATENT_PIXELS = 8
 
 
 class PreviewTrainingMask(io.ComfyNode):
@@ -82,7 +81,7 @@ class PreviewTrainingMask(io.ComfyNode):
             prepared = prepare_reference(reference, options.framing_at(training_image_size))
             height, width = prepared.image.shape[:2]
             latent_mask = prepared.latent_mask(
-                (height // LATENT_PIXELS, width // LATENT_PIXELS), options.mask_reduction
+                (height // ANIMA.cell_pixels, width // ANIMA.cell_pixels), options.mask_reduction
             )
             assert prepared.mask is not None
             sheets.append(preview_reference(prepared.image, prepared.mask, latent_mask, prepared.name))

@@ -22,7 +22,7 @@ from ..training.reports.summary import describe
 from ..training.result import TrainingDiverged, TrainingResult
 from ..training.run_state import CheckpointPlan, TrainingState
 from ..training.settings import TrainingSettings
-from ..training.trainer import train_context_tokens
+from ..training.train_context import train_context_tokens
 from .anima.backbone import AnimaBackbone, anima_backbone
 from .folders.contexts import save_as_new_file
 from .live.previews import PreviewOptions, TrainingPreviews, previewer_for
@@ -55,7 +55,7 @@ def train_on_references(
         encoded = encode_references(backbone, references, framing, options.mask_reduction, augmentation, prompts)
         result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, options.previews)
     info = describe(result, peak.mib, notes)
-    return io.NodeOutput(result.context, info, loss_map_of(result), ui=ui.PreviewText(info))
+    return io.NodeOutput(result.trained, info, loss_map_of(result.history), ui=ui.PreviewText(info))
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def keeping_the_best_tokens() -> Iterator[None]:
     try:
         yield
     except TrainingDiverged as error:
-        name = save_as_new_file(error.context, "diverged")
+        name = save_as_new_file(error.trained, "diverged")
         raise ValueError(f"{error}; the best tokens before that were saved as {name}, for Load Context") from error
 
 

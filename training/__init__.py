@@ -13,14 +13,14 @@ from .references.reference_list import ReferenceList
 from .reports.summary import describe
 from .result import StepReport, TrainingDiverged, TrainingResult
 from .settings import TrainingSettings
-from .trainables.context_file import ContextInfo, ReferenceContext
-from .trainer import train_context_tokens
+from .train_context import train_context_tokens
+from .trainables.context_file import ReferenceContext
+from .training_info import TrainingInfo
 
 __all__ = [
     "Augmentation",
     "Backbone",
     "CaptionOptions",
-    "ContextInfo",
     "EncodedReference",
     "Evaluation",
     "EvaluationGrid",
@@ -30,6 +30,7 @@ __all__ = [
     "ReferenceList",
     "StepReport",
     "TrainingDiverged",
+    "TrainingInfo",
     "TrainingResult",
     "TrainingSettings",
     "describe",

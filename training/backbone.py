@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
+from .conditioning import Conditioning
+
 
 class Backbone(Protocol):
-    """A frozen denoiser of N blocks whose cross-attention accepts context tokens.
+    """A frozen denoiser that accepts what is trained.
 
     Latents are [B,C,h,w] or [B,C,1,h,w]; predictions and targets are in the model's own parametrisation (for Anima
-    velocity). Sigma runs from 0 (picture) to 1 (noise). Tokens are [blocks,K,context_dim], or [B,blocks,K,context_dim]
-    where rows differ; gradients flow into them and nowhere else.
+    velocity). A level [B] runs from 0 (image) to 1 (noise) for every model; the backbone maps it to its own sigma.
     """
 
     @property
@@ -20,33 +21,44 @@ class Backbone(Protocol):
         """The name that context files carry: "anima", "miniature"."""
 
     @property
-    def num_blocks(self) -> int: ...
-
-    @property
-    def context_dim(self) -> int: ...
-
-    @property
     def size_multiple(self) -> int:
         """Image sides must be multiples of this many pixels."""
 
     @property
-    def sigma_shift(self) -> float:
-        """The shift that the model samples with (Esser 2024)."""
+    def level_shift(self) -> float:
+        """The shift of levels that the model samples with (Esser 2024); 1 where it has none."""
 
     def encode_image(self, image: Tensor) -> Tensor:
         """[B,H,W,3] in 0..1 to float32 latents, normalised as the model was trained."""
 
-    def encode_prompt(self, prompt: str) -> Tensor:
-        """[1,L,context_dim], padded with zero vectors."""
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        """One row."""
 
-    def add_noise(self, x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-        """x_t at noise level sigma [B]."""
+    def add_noise(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        """x_t at each row's level."""
 
-    def target(self, x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    def target(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """What a perfect prediction would be."""
 
-    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """The prediction for x_t at sigma [B] under context [B,L,D]; without tokens the model as it is."""
+    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Any = None) -> Tensor:
+        """The prediction for x_t; trained: what the trainable gave for these levels, None for the model as it is.
 
-    def estimate_x0(self, x_t: Tensor, prediction: Tensor, sigma: Tensor) -> Tensor:
-        """The picture that a prediction points to."""
+        Gradients flow into what is trained and nowhere else.
+        """
+
+    def estimate_x0(self, x_t: Tensor, prediction: Tensor, level: Tensor) -> Tensor:
+        """The image that a prediction points to."""
+
+    def step(self, x_t: Tensor, prediction: Tensor, level: float, following: float) -> Tensor:
+        """x at the following level, by one Euler step along the prediction."""
+
+
+class TokenBackbone(Backbone, Protocol):
+    """A transformer of N blocks whose cross-attention reads tokens [blocks,K,context_dim] beside the prompt, or
+    [B,blocks,K,context_dim] where rows differ."""
+
+    @property
+    def num_blocks(self) -> int: ...
+
+    @property
+    def context_dim(self) -> int: ...

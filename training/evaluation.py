@@ -1,4 +1,4 @@
-"""Measures a context: the error inside and outside the mask on a fixed grid of sigma and noise, and the leak.
+"""Measures what is trained: the error inside and outside the mask on a fixed grid of levels and noise, and the leak.
 
 The grid does not depend on the training seed and shares no noise with the training pool, so that before and after, and
 one run and another, compare.
@@ -6,26 +6,29 @@ one run and another, compare.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .backbone import Backbone
 from .batches.noise_pool import NoisePool, make_pools, pool_sizes
-from .diffusion.levels import SigmaSettings
+from .diffusion.levels import LevelDistribution
 from .loss import latent_mask_like, weighted_mean
 from .references.encode import EncodedReference
-from .trainables.context_tokens import TrainedTokens
 
 GRID_SEED = 20_221_217
+
+# What the backbone takes as `trained` for rows at levels [B].
+TrainedAt = Callable[[Tensor], Any]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean squared errors over the grid. `leak` is the mean squared difference that the tokens make outside the mask,
-    over the outside error without them. Outside numbers are 0 where every mask is white."""
+    """Mean squared errors over the grid. `leak` is the mean squared difference that what is trained makes
+    outside the mask, over the outside error without it. Outside numbers are 0 where every mask is white."""
 
     inside: float
     outside: float
@@ -40,48 +43,47 @@ class EvaluationGrid:
     ) -> None:
         self.backbone, self.batch_size = backbone, batch_size
         self.references = [reference.without_augmentation() for reference in references]
-        settings = SigmaSettings("uniform", shift=backbone.sigma_shift)
+        distribution = LevelDistribution("uniform", shift=backbone.level_shift)
         generator = torch.Generator().manual_seed(GRID_SEED)
         sizes = pool_sizes(entries, self.references)
-        self._pools = make_pools(backbone, self.references, sizes, settings, generator, batch_size)
+        self._pools = make_pools(backbone, self.references, sizes, distribution, generator, batch_size)
         self.before = self._measure(None)
 
-    def measure(self, tokens: TrainedTokens) -> Evaluation:
-        """The errors with the tokens."""
-        return self._measure(tokens)
+    def measure(self, trained_at: TrainedAt) -> Evaluation:
+        """The errors with what is trained."""
+        return self._measure(trained_at)
 
     @torch.no_grad()
-    def _measure(self, tokens: TrainedTokens | None) -> Evaluation:
+    def _measure(self, trained_at: TrainedAt | None) -> Evaluation:
         inside = outside = moved = 0.0
         total = sum(reference.weight for reference in self.references)
         for reference, pool in zip(self.references, self._pools, strict=True):
-            errors = torch.cat([self._errors(reference, pool, rows, tokens) for rows in self._rows(len(pool))])
+            errors = torch.cat([self._errors(reference, pool, rows, trained_at) for rows in self._rows(len(pool))])
             share = reference.weight / total
             inside, outside, moved = (
                 value + share * float(error)
                 for value, error in zip((inside, outside, moved), errors.mean(0), strict=True)
             )
-        before = outside if tokens is None else self.before.outside
+        before = outside if trained_at is None else self.before.outside
         return Evaluation(inside, outside, moved / before if before > 0 else 0.0)
 
     def _rows(self, count: int) -> Sequence[Tensor]:
         return torch.arange(count).split(self.batch_size)
 
     def _errors(
-        self, reference: EncodedReference, pool: NoisePool, rows: Tensor, tokens: TrainedTokens | None
+        self, reference: EncodedReference, pool: NoisePool, rows: Tensor, trained_at: TrainedAt | None
     ) -> Tensor:
         """[rows,3]: the error inside, the error outside, the change outside."""
         device = reference.latent.device
         assert pool.base is not None
-        sigma, noise, base = (part[rows].to(device) for part in (pool.sigma, pool.noise, pool.base))
+        level, noise, base = (part[rows].to(device) for part in (pool.level, pool.noise, pool.base))
         x0 = reference.latent.expand_as(noise)
         prediction = base
-        if tokens is not None:
-            x_t = self.backbone.add_noise(x0, noise, sigma)
-            prediction = self.backbone.predict(
-                x_t, sigma, reference.context.expand(len(rows), -1, -1), tokens.at(sigma)
-            ).float()
-        target = self.backbone.target(x0, noise, sigma)
+        if trained_at is not None:
+            x_t = self.backbone.add_noise(x0, noise, level)
+            conditioning = reference.conditioning.expand(len(rows))
+            prediction = self.backbone.predict(x_t, level, conditioning, trained_at(level)).float()
+        target = self.backbone.target(x0, noise, level)
         mask = latent_mask_like(prediction, reference.latent_mask)
         error = (prediction - target).square().mean(1, keepdim=True)
         change = (prediction - base).square().mean(1, keepdim=True)
@@ -98,7 +100,7 @@ class EvaluationGrid:
 def automatic_grid_size(rows: int, evaluations: int) -> int:
     """Entries for which all evaluations together cost less than a tenth of a run of `rows` training rows.
 
-    A row of training costs at least twice a forward pass, and the model is measured once without tokens.
+    A row of training costs at least twice a forward pass, and the model as it is is measured once.
     """
     return max(4, min(32, round(0.2 * rows / (evaluations + 1))))
 

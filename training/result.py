@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
 from .evaluation import Evaluation
 from .settings import TrainingSettings
-from .trainables.context_file import ReferenceContext
 
 # The final loss is a mean over this many steps, because that of one step depends on its noise.
 FINAL_LOSS_STEPS = 20
@@ -20,8 +21,8 @@ class StepReport:
     """What a callback learns after each step. `loss` is the masked loss, `prior` the unweighted prior preservation
     loss.
 
-    Cancelling is raising: the exception leaves `train_context_tokens` after this step. The two functions cost nothing
-    until they are called.
+    Cancelling is raising: the exception leaves the training after this step. The two functions cost nothing until they
+    are called.
     """
 
     step: int  # 1 after the first step
@@ -29,50 +30,52 @@ class StepReport:
     loss: float
     prior: float
     learning_rate: float
-    x0_estimate: Callable[[], Tensor]  # the model's current guess at the first row's picture [1,C,...]
-    context: Callable[[], ReferenceContext]  # what a run that ended here would keep
+    x0_estimate: Callable[[], Tensor]  # the model's current guess at the first row's image [1,C,...]
+    trained: Callable[[], Any]  # what a run that ended here would export
     evaluation: Evaluation | None = None  # where this step was measured
-    before: Evaluation | None = None  # of the model without tokens
+    before: Evaluation | None = None  # of the model without what is trained
 
 
 @dataclass
 class History:
-    """One number for each step, and the evaluations by steps done; 0 is the model without tokens."""
+    """One number for each step, and the evaluations by steps done; 0 is the model without what is trained."""
 
     losses: list[float] = field(default_factory=list)
     prior_losses: list[float] = field(default_factory=list)
     learning_rates: list[float] = field(default_factory=list)
     evaluations: dict[int, Evaluation] = field(default_factory=dict)
 
+    def final_loss(self) -> float | None:
+        """Mean of the last steps; steps that were skipped have no loss."""
+        last = [loss for loss in self.losses[-FINAL_LOSS_STEPS:] if math.isfinite(loss)]
+        return sum(last) / len(last) if last else None
+
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The context, and how training went."""
+    """What was trained, as its trainable exports it (a ReferenceContext for context tokens), and how training went."""
 
-    context: ReferenceContext
+    trained: Any
     settings: TrainingSettings
-    losses: list[float]
-    prior_losses: list[float]
-    learning_rates: list[float]
-    evaluations: dict[int, Evaluation]
-    kept_step: int  # the step whose tokens the context holds
+    history: History
+    kept_step: int  # the step whose state was exported
     coverage: list[float]
     seconds: float
     warnings: list[str] = field(default_factory=list)
 
     @property
     def before(self) -> Evaluation:
-        return self.evaluations[0]
+        return self.history.evaluations[0]
 
     @property
     def after(self) -> Evaluation:
-        """Of the tokens that the context holds."""
-        return self.evaluations[self.kept_step]
+        """Of what was exported."""
+        return self.history.evaluations[self.kept_step]
 
 
 class TrainingDiverged(ValueError):
-    """The loss left all bounds and halving the rate did not help; `context` holds the best tokens before that."""
+    """The loss left all bounds and halving the rate did not help; `trained` is the best state before that, exported."""
 
-    def __init__(self, message: str, context: ReferenceContext) -> None:
+    def __init__(self, message: str, trained: Any) -> None:
         super().__init__(message)
-        self.context = context
+        self.trained = trained

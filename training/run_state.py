@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -79,19 +78,3 @@ def _same(saved: Any, here: Any, group: str) -> bool:
     if group == "measured" and isinstance(saved, float) and isinstance(here, float):
         return math.isclose(saved, here, rel_tol=1e-3, abs_tol=1e-3)
     return bool(saved == here)
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The moments and step counts of all parameters, by parameter number and name."""
-    state = optimiser.state_dict()["state"]
-    return {f"optimiser.{number}.{name}": value for number, values in state.items() for name, value in values.items()}
-
-
-def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts back what `optimiser_tensors` gave."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, number, name = key.split(".", 2)
-            state.setdefault(int(number), {})[name] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from .diffusion.levels import SigmaSettings
+from .diffusion.levels import LevelDistribution
 from .learning_rate import LearningRate, Shape, parse_learning_rate
 
 NOT_NEGATIVE = (
@@ -102,8 +102,6 @@ class TrainingSettings:
         """The learning rate as a schedule. Raises ValueError where the text does not say one."""
         return parse_learning_rate(str(self.learning_rate), self.rate_shape, self.warm_up)
 
-    def sigma_settings(self, model_shift: float) -> SigmaSettings:
-        """How timesteps are drawn for a model that samples with `model_shift`."""
-        return SigmaSettings(
-            self.timestep_sampling, shift=self.timestep_shift or model_shift, stratified=self.stratified
-        )
+    def level_distribution(self, model_shift: float) -> LevelDistribution:
+        """How noise levels are drawn for a model that samples with `model_shift`."""
+        return LevelDistribution(self.timestep_sampling, shift=self.timestep_shift or model_shift)

@@ -18,13 +18,15 @@ from comfy.ldm.modules.attention import attention_pytorch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...training.conditioning import Conditioning
 from ...training.diffusion.parametrisation import RectifiedFlow
+from .family import family_of
 from .frozen_weights import differentiable_linear_layers, frozen_weights
 from .gradient_scale import scale_gradient
 from .insertion import FreeSlots, TokenSet, insert_into_call
 from .model_loading import is_loaded, loaded_for_training, training_clone, unload
 from .recompute import Checkpointing, activation_bytes, recompute_blocks
-from .requirements import MODEL_FAMILY, check_clip, check_model, check_vae, context_shape
+from .requirements import check_clip, check_vae
 from .rotary import differentiable_rotary
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
@@ -36,21 +38,19 @@ FLOAT16_GRADIENT_SCALE = 4096.0
 class AnimaBackbone(RectifiedFlow):
     """The `Backbone` protocol over ComfyUI's MODEL, CLIP and VAE. Make it with `anima_backbone`, which closes it."""
 
-    model_family = MODEL_FAMILY
-    size_multiple = 16  # 8 pixels a latent, 2 latents a patch
-
     def __init__(
         self, model: ModelPatcher, clip: Any, vae: Any, checkpointing: Checkpointing, precision: Precision
     ) -> None:
         """Raises ValueError where one of the three does not fit."""
-        check_model(model)
-        check_clip(clip)
-        check_vae(vae)
+        self.family = family_of(model)
+        check_clip(clip, self.family)
+        check_vae(vae, self.family)
+        self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
         self.model = training_clone(model, precision)
         self.clip, self.vae = clip, vae
         self._was_loaded = is_loaded(self.model)
-        self.num_blocks, self.context_dim = context_shape(model)
-        self.sigma_shift = float(getattr(self.model.get_model_object("model_sampling"), "shift", 1.0))
+        self.num_blocks, self.context_dim = self.family.context_shape(model)
+        self.level_shift = float(getattr(self.model.get_model_object("model_sampling"), "shift", 1.0))
         self.checkpointing = checkpointing
         self.recomputes = False
         self._free = FreeSlots()
@@ -66,33 +66,34 @@ class AnimaBackbone(RectifiedFlow):
             latents = self.model.model.process_latent_in(latents.float())
         return usable_outside_inference(latents.to(self.model.load_device))
 
-    def encode_prompt(self, prompt: str) -> Tensor:
-        """[1,L,1024] float32: the text encoder's output through Anima's adapter, padded with zeros to 512."""
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        """Vectors [1,L,1024] float32: the text encoder's output through Anima's adapter, padded with zeros to 512."""
         self._leave_training()
         with torch.inference_mode():
             [embedding, extras], *_ = self.clip.encode_from_tokens_scheduled(self.clip.tokenize(prompt))
             management.load_models_gpu([self.model])
             device, dtype = self.model.load_device, self.model.model.get_dtype_inference()
-            context = self.model.model.diffusion_model.preprocess_text_embeds(
+            vectors = self.model.model.diffusion_model.preprocess_text_embeds(
                 embedding.to(device, dtype),
                 extras["t5xxl_ids"][None].to(device),
                 extras["t5xxl_weights"][None, :, None].to(device, dtype),
             )
-        return usable_outside_inference(context.float())
+        return Conditioning(usable_outside_inference(vectors.float()), to_one_length=self.family.to_one_length)
 
-    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """The velocity at x_t [B,16,1,h,w] and sigma [B], float32; computed in the precision of the model."""
+    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
+        """The velocity at x_t [B,16,1,h,w] and levels [B], which are Anima's sigmas; float32, computed in the precision
+        of the model. trained: tokens [blocks,K,1024], or [B,blocks,K,1024] where rows differ."""
         self._enter_training(x_t)
         base = self.model.model
         dtype = base.get_dtype_inference()
         scale = FLOAT16_GRADIENT_SCALE if dtype == torch.float16 else 1.0
-        if tokens is not None:
-            tokens = scale_gradient(tokens, 1 / scale)
+        if trained is not None:
+            trained = scale_gradient(trained, 1 / scale)
         velocity = base.diffusion_model(
             x_t.to(dtype),
-            base.model_sampling.timestep(sigma).float(),
-            context.to(dtype),
-            transformer_options=self._transformer_options(sigma, tokens),
+            base.model_sampling.timestep(level).float(),
+            conditioning.vectors.to(dtype),
+            transformer_options=self._transformer_options(level, trained),
         )
         return scale_gradient(velocity.float(), scale)
 

@@ -10,9 +10,9 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...training.trainables.context_file import ReferenceContext
-from ...training.trainables.context_tokens import sigma_range
+from ...training.trainables.context_tokens import ContextTokens, level_range
+from .family import family_of
 from .insertion import FreeSlots, TokenSet, insert_into_call
-from .requirements import MODEL_FAMILY, check_model, context_shape
 
 ApplyTo = Literal["positive", "negative", "both"]
 
@@ -39,7 +39,7 @@ class AppliedContext:
         ranges = {POSITIVE: self.positive_tokens, NEGATIVE: self.negative_tokens}.get(prompt, ())
         if len(ranges) < 2:  # asked in every block of every step
             return ranges[0] if ranges else None
-        return ranges[int(sigma_range(torch.tensor(0.5 if sigma is None else sigma), len(ranges)))]
+        return ranges[int(level_range(torch.tensor(0.5 if sigma is None else sigma), len(ranges)))]
 
 
 def patch_model(
@@ -58,18 +58,17 @@ def patch_model(
     apply_to: with "negative" and "both", the negative prompt takes the context's negative tokens where it has some,
     else its tokens. Raises ValueError where the model is not Anima or the context was trained for another model.
     """
-    check_model(model)
-    context.check_fits(*context_shape(model), MODEL_FAMILY)
+    family = family_of(model)
+    context.check_fits(*family.context_shape(model), family.name)
     patched = model.clone()
     if scale == 0 or start_percent >= end_percent:
         return patched
     sampling = model.get_model_object("model_sampling")
-    middles = [(number + 0.5) / context.time_ranges for number in range(context.time_ranges)]
+    negative = context.negative or context.positive
+    middles = [(number + 0.5) / context.ranges for number in range(context.ranges)]
     applied = AppliedContext(
-        positive_tokens=tuple(context.tokens_at(sigma) * scale for sigma in middles) if apply_to != "negative" else (),
-        negative_tokens=tuple(_for_negative_prompt(context, sigma) * scale for sigma in middles)
-        if apply_to != "positive"
-        else (),
+        positive_tokens=_scaled(context.positive, middles, scale) if apply_to != "negative" else (),
+        negative_tokens=_scaled(negative, middles, scale) if apply_to != "positive" else (),
         highest_sigma=sampling.percent_to_sigma(start_percent),
         lowest_sigma=sampling.percent_to_sigma(end_percent),
     )
@@ -77,9 +76,9 @@ def patch_model(
     return patched
 
 
-def _for_negative_prompt(context: ReferenceContext, sigma: float) -> Tensor:
-    own = context.negative_tokens_at(sigma)
-    return context.tokens_at(sigma) if own is None else own
+def _scaled(tokens: ContextTokens, levels: list[float], scale: float) -> tuple[Tensor, ...]:
+    """[blocks,K,D] for each level."""
+    return tuple(tokens.at_level(level) * scale for level in levels)
 
 
 def _chain(model: ModelPatcher, applied: AppliedContext) -> None:

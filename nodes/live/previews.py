@@ -64,7 +64,7 @@ class TrainingPreviews:
         if report.step % self._every or self.notes:
             return None
         try:
-            context = report.context()
+            context = report.trained()
             image = self.draw(context)
             self._save(image, context, report.step)
         except (
@@ -85,10 +85,10 @@ class TrainingPreviews:
         latent = self._reference.latent
         noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED)).to(latent.device)
 
-        def tokens_at(sigma: float) -> Tensor:
-            return context.tokens_at(sigma).to(latent.device)
+        def tokens_at(level: float) -> Tensor:
+            return context.positive.at_level(level).to(latent.device)
 
-        drawn = sample_latents(self._backbone, noise, self._reference.context, tokens_at, SAMPLING_STEPS)
+        drawn = sample_latents(self._backbone, noise, self._reference.conditioning, tokens_at, SAMPLING_STEPS)
         image = image_of(self._previewer, drawn)
         return (
             image

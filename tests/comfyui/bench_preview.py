@@ -39,7 +39,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     from anima_fast_train.training.references.encode import EncodedReference
     from anima_fast_train.training.result import StepReport
     from anima_fast_train.training.settings import TrainingSettings
-    from anima_fast_train.training.trainer import train_context_tokens
+    from anima_fast_train.training.train_context import train_context_tokens
 
     with torch.inference_mode():
         model, clip, vae = load_anima(options)

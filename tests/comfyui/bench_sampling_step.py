@@ -25,14 +25,19 @@ def compare(options: argparse.Namespace) -> None:
     import comfy.sd
     import torch
 
+    from anima_fast_train.nodes.anima.family import family_of
     from anima_fast_train.nodes.anima.patch import patch_model
-    from anima_fast_train.nodes.anima.requirements import MODEL_FAMILY, context_shape
-    from anima_fast_train.training.trainables.context_file import ContextInfo, ReferenceContext
+    from anima_fast_train.training.trainables.context_file import ReferenceContext
+    from anima_fast_train.training.trainables.context_tokens import ContextTokens
+    from anima_fast_train.training.training_info import TrainingInfo
 
     with torch.inference_mode():
         plain = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
-        blocks, width = context_shape(plain)
-        context = ReferenceContext(torch.randn(blocks, 16, width), info=ContextInfo(model_family=MODEL_FAMILY))
+        family = family_of(plain)
+        blocks, width = family.context_shape(plain)
+        context = ReferenceContext(
+            ContextTokens(torch.randn(blocks, 16, width)), info=TrainingInfo(model_family=family.name)
+        )
         patched = plain
         for _ in range(options.contexts):
             patched = patch_model(patched, context)

@@ -105,7 +105,7 @@ def our_seconds(model, clip, vae, latent, options) -> list[float]:
     from anima_fast_train.nodes.anima.backbone import anima_backbone
     from anima_fast_train.training.references.encode import EncodedReference
     from anima_fast_train.training.settings import TrainingSettings
-    from anima_fast_train.training.trainer import train_context_tokens
+    from anima_fast_train.training.train_context import train_context_tokens
 
     ticks: list[float] = []
     settings = TrainingSettings(

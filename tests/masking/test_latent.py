@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from anima_fast_train.masking import (
     coverage,
     extract_mask,
-    latent_size_of,
     match_masks,
     report_reduction,
     to_latent_mask,
@@ -172,13 +171,6 @@ def test_any_other_count_of_masks_is_refused(masks: int, references: int) -> Non
     else:
         with pytest.raises(ValueError, match="^reference mask count must be 1 or match reference image count$"):
             match_masks(tensor, references)
-
-
-def test_latent_size_of_four_and_five_dimensional_latents() -> None:
-    assert latent_size_of(torch.empty(2, 16, 30, 40)) == (30, 40)
-    assert latent_size_of(torch.empty(2, 16, 1, 30, 40)) == (30, 40)
-    with pytest.raises(ValueError, match="^masked context training expects 4D or 5D reference latents$"):
-        latent_size_of(torch.empty(16, 30, 40))
 
 
 def test_impossible_requests_are_refused() -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from anima_fast_train.training import EncodedReference
+from anima_fast_train.training.conditioning import Conditioning
 from anima_fast_train.training.diffusion.parametrisation import RectifiedFlow
 from anima_fast_train.training.miniature.backbone import MiniatureBackbone
 from anima_fast_train.training.trainables.padding_slots import insert_tokens
@@ -28,7 +29,7 @@ class TinyBackbone(RectifiedFlow):
     num_blocks = BLOCKS
     context_dim = WIDTH
     size_multiple = 16
-    sigma_shift = 1.0
+    level_shift = 1.0
 
     def __init__(self, dimensions: int = 4) -> None:
         generator = torch.Generator().manual_seed(7)
@@ -43,18 +44,19 @@ class TinyBackbone(RectifiedFlow):
         latent = torch.cat([colours, colours.mean(1, keepdim=True)], dim=1)
         return latent.reshape(len(latent), CHANNELS, *(1,) * (self.dimensions - 4), *latent.shape[-2:])
 
-    def encode_prompt(self, prompt: str) -> Tensor:
-        context = torch.zeros(1, 12, WIDTH)
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        vectors = torch.zeros(1, 12, WIDTH)
         for place, letter in enumerate(prompt[:3]):
-            context[0, place] = torch.randn(WIDTH, generator=torch.Generator().manual_seed(ord(letter)))
-        return context
+            vectors[0, place] = torch.randn(WIDTH, generator=torch.Generator().manual_seed(ord(letter)))
+        return Conditioning(vectors)
 
-    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
         self.calls += 1
         cells = x_t.flatten(2).transpose(1, 2)  # BNC
         out = cells @ self.mix
         for block in range(BLOCKS):
-            seen = context if tokens is None else insert_tokens(context, tokens[..., block, :, :])
+            context = conditioning.vectors
+            seen = context if trained is None else insert_tokens(context, trained[..., block, :, :])
             scores = cells @ self.query[block].T @ seen.transpose(1, 2) / math.sqrt(WIDTH)
             out = out + scores.softmax(-1) @ seen @ self.value[block].T
         return out.transpose(1, 2).reshape(x_t.shape)
@@ -94,7 +96,7 @@ def encoded(tiny: TinyBackbone) -> Callable[..., EncodedReference]:
         return EncodedReference(
             latent=latent.unsqueeze(2) if five else latent,
             latent_mask=square if mask is None else mask,
-            context=tiny.encode_prompt("ab"),
+            conditioning=tiny.encode_prompt("ab"),
             weight=weight,
             caption="ab",
             image_size=(size[1] * 8, size[0] * 8),

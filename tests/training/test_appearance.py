@@ -148,7 +148,7 @@ def test_varied_pictures_train_and_the_evaluation_sees_the_reference_as_it_is(ti
         train_context_tokens(tiny, plain, settings),
     )
     assert varied_run.before == plain_run.before
-    assert not torch.equal(varied_run.context.tokens, plain_run.context.tokens)
+    assert not torch.equal(varied_run.trained.positive.tokens, plain_run.trained.positive.tokens)
 
 
 def test_without_a_mask_the_background_stays():

@@ -98,7 +98,9 @@ def test_batches_count_white_as_often_as_the_settings_say(tiny: Any):
 def test_a_map_changes_what_is_learned_and_weight_one_is_as_without_it(tiny: Any):
     def tokens(reference: Any, weight: float) -> torch.Tensor:
         settings = TrainingSettings(steps=3, num_tokens=2, attention_weight=weight)
-        return train_context_tokens(tiny, encode_references(tiny, [reference], FRAMING), settings).context.tokens
+        return train_context_tokens(
+            tiny, encode_references(tiny, [reference], FRAMING), settings
+        ).trained.positive.tokens
 
     without = tokens(marked(emphasis=False), 4.0)
     assert torch.equal(tokens(marked(), 1.0), without)

@@ -24,6 +24,7 @@ from anima_fast_train.training import (
 from anima_fast_train.training import run_state as checkpoint_module
 from anima_fast_train.training.reports.history_file import COLUMNS, history_csv
 from anima_fast_train.training.run_state import CheckpointPlan, TrainingState
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 MakeReference = Callable[..., EncodedReference]
 KILLS = int(os.environ.get("ANIMA_FAST_TRAIN_KILLS", "10"))
@@ -75,10 +76,10 @@ def test_a_cancelled_run_resumes_to_the_same_tokens(
     with pytest.raises(Cancelled):
         train_context_tokens(tiny, references, SETTINGS, cancel_at(step), plan)
     resumed = train_context_tokens(tiny, references, SETTINGS, resume=TrainingState.load(plan.path))
-    assert same_context(whole.context, resumed.context)
-    assert (whole.losses, whole.evaluations, whole.kept_step) == (
-        resumed.losses,
-        resumed.evaluations,
+    assert same_context(whole.trained, resumed.trained)
+    assert (whole.history.losses, whole.history.evaluations, whole.kept_step) == (
+        resumed.history.losses,
+        resumed.history.evaluations,
         resumed.kept_step,
     )
 
@@ -93,11 +94,11 @@ class InterruptedForward:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backbone, name)
 
-    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
-        self._left -= tokens is not None and tokens.requires_grad
+    def predict(self, x_t: Tensor, level: Tensor, conditioning: Any, trained: Any = None) -> Tensor:
+        self._left -= isinstance(trained, Tensor) and trained.requires_grad
         if self._left == 0:
             raise Cancelled
-        return self._backbone.predict(x_t, sigma, context, tokens)
+        return self._backbone.predict(x_t, level, conditioning, trained)
 
 
 def test_a_run_cancelled_within_a_step_resumes_to_the_same_tokens(
@@ -108,7 +109,7 @@ def test_a_run_cancelled_within_a_step_resumes_to_the_same_tokens(
     with pytest.raises(Cancelled):
         train_context_tokens(InterruptedForward(tiny, 15), references, SETTINGS, None, plan)
     resumed = train_context_tokens(tiny, references, SETTINGS, resume=TrainingState.load(plan.path))
-    assert same_context(whole.context, resumed.context)
+    assert same_context(whole.trained, resumed.trained)
 
 
 def train_until_killed(tiny: Any, references: list[EncodedReference], plan: CheckpointPlan, after: float) -> None:
@@ -137,7 +138,7 @@ def test_a_run_killed_at_random_moments_resumes_to_the_same_tokens(
         train_until_killed(tiny, references, plan, moment.uniform(0.005, 0.15))
     resume = TrainingState.load(plan.path) if plan.path.exists() else None
     resumed = train_context_tokens(tiny, references, SETTINGS, resume=resume)
-    assert same_context(whole.context, resumed.context)
+    assert same_context(whole.trained, resumed.trained)
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
@@ -155,7 +156,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
     result = train_context_tokens(tiny, [encoded()], SETTINGS, None, plan, TrainingState.load(plan.path))
     assert plan.path.read_bytes() == before
     assert sum("no checkpoint was written" in warning for warning in result.warnings) == 1
-    assert same_context(result.context, train_context_tokens(tiny, [encoded()], SETTINGS).context)
+    assert same_context(result.trained, train_context_tokens(tiny, [encoded()], SETTINGS).trained)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_the_last_digits_of_an_encoder_do_not_keep_a_run_from_going_on(
 ) -> None:
     state, reference = cancelled_state(tiny, encoded, tmp_path), encoded()
     nearly = replace(reference, latent=reference.latent + 1e-5)
-    assert train_context_tokens(tiny, [nearly], SETTINGS, resume=state).context.info.steps == SETTINGS.steps
+    assert train_context_tokens(tiny, [nearly], SETTINGS, resume=state).trained.info.steps == SETTINGS.steps
 
 
 def cancelled_state(tiny: Any, encoded: MakeReference, folder: Path) -> TrainingState:
@@ -237,7 +238,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path: Path, conten
 
 def test_a_context_is_not_a_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "context.safetensors"
-    ReferenceContext(torch.ones(2, 1, 4)).save(path)
+    ReferenceContext(ContextTokens(torch.ones(2, 1, 4))).save(path)
     with pytest.raises(ValueError, match="is not a checkpoint of AnimaFastTrain"):
         TrainingState.load(path)
 
@@ -247,16 +248,16 @@ def test_early_stop_keeps_tokens_no_worse_than_the_best_evaluation(tiny: Any, en
         SETTINGS, steps=400, evaluations=100, patience=3, learning_rate="0.5", rate_shape="constant", prior_weight=0.0
     )
     result = train_context_tokens(tiny, [encoded()], settings)
-    assert len(result.losses) < 400
+    assert len(result.history.losses) < 400
     assert any("stopped early" in warning for warning in result.warnings)
     outside = result.before.outside
-    scores = [e.inside + max(0.0, e.outside - outside) for step, e in result.evaluations.items() if step > 0]
+    scores = [e.inside + max(0.0, e.outside - outside) for step, e in result.history.evaluations.items() if step > 0]
     assert result.after.inside + max(0.0, result.after.outside - outside) == min(scores)
 
 
 def test_the_csv_has_a_row_for_each_step(tiny: Any, encoded: MakeReference) -> None:
     result = train_context_tokens(tiny, [encoded()], SETTINGS)
-    header, *rows = history_csv(result).decode().splitlines()
+    header, *rows = history_csv(result.history).decode().splitlines()
     assert header == ",".join(COLUMNS)
     assert [int(row.split(",")[0]) for row in rows] == list(range(1, 41))
     assert sum(not row.endswith(",,") for row in rows) == SETTINGS.evaluations

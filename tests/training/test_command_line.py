@@ -24,6 +24,7 @@ from anima_fast_train.training.command_line.watching import EVENTS
 from anima_fast_train.training.miniature.backbone import WEIGHTS, sample
 from anima_fast_train.training.miniature.scene import draw_reference
 from anima_fast_train.training.reports.loss_plot import smoothed
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 # In the order in which they are written.
 RESULTS = ("context.safetensors", "report.json", "info.txt", "history.csv", "loss.png", "mask.png", "before_after.png")
@@ -74,7 +75,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     values = numpy.full((64, 96), 0.5, numpy.float32)
     values[3, 4] = numpy.nan
     Image.fromarray(values).save(folder / "nan.tiff")
-    ReferenceContext(torch.ones(6, 4, 192)).save(folder / "whole.safetensors")
+    ReferenceContext(ContextTokens(torch.ones(6, 4, 192))).save(folder / "whole.safetensors")
     content = (folder / "whole.safetensors").read_bytes()
     (folder / "cut.safetensors").write_bytes(content[:-100])
     return folder
@@ -122,7 +123,7 @@ def check_results(folder: Path) -> dict[str, object]:
         "leak",
     }
     context = ReferenceContext.load(folder / "context.safetensors")
-    assert report["tokens"] == list(context.tokens.shape)
+    assert report["tokens"] == list(context.positive.tokens.shape)
     assert report["final_loss"] == context.info.final_loss
     assert report["evaluation_loss"]["inside_after"] == context.info.inside_after
     assert report["peak_memory_mib"] > 50
@@ -328,7 +329,7 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
     code = f"""if True:
         import functools, os, signal, sys
         from anima_fast_train.training.command_line import before_after, main
-        from anima_fast_train.training.trainer import ContextTrainer
+        from anima_fast_train.training.train_context import context_trainer
 
         def die(*_):
             os.kill(os.getpid(), signal.SIGKILL)

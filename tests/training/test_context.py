@@ -20,13 +20,12 @@ from PIL import Image
 from anima_fast_train.training.atomic_file import write_atomically
 from anima_fast_train.training.trainables.context_file import (
     FORMAT,
-    FORMAT_VERSION,
-    PACK_VERSION,
-    ContextInfo,
     ReferenceContext,
 )
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
+from anima_fast_train.training.training_info import FORMAT_VERSION, PACK_VERSION, TrainingInfo
 
-INFO = ContextInfo(
+INFO = TrainingInfo(
     model_family="anima",
     prompt='1girl, "quoted", 初音ミク\nsecond line',
     steps=400,
@@ -45,13 +44,12 @@ INFO = ContextInfo(
 
 
 def context(
-    blocks: int = 3, count: int = 2, width: int = 4, *, negative: int = 0, info: ContextInfo = INFO
+    blocks: int = 3, count: int = 2, width: int = 4, *, negative: int = 0, info: TrainingInfo = INFO
 ) -> ReferenceContext:
     generator = torch.Generator().manual_seed(0)
-    tokens = torch.randn(blocks, count, width, generator=generator)
-    return ReferenceContext(
-        tokens, torch.randn(blocks, negative, width, generator=generator) if negative else None, info
-    )
+    positive = ContextTokens(torch.randn(blocks, count, width, generator=generator))
+    unwanted = ContextTokens(torch.randn(blocks, negative, width, generator=generator)) if negative else None
+    return ReferenceContext(positive, unwanted, info)
 
 
 def rewrite(path: Path, tensors: dict[str, torch.Tensor] | None = None, **changes: str | None) -> Path:
@@ -87,23 +85,23 @@ def test_a_context_comes_back_bit_for_bit(tmp_path, negative):
     assert loaded.tensors().keys() == original.tensors().keys()
     for name, tensor in original.tensors().items():
         assert torch.equal(loaded.tensors()[name], tensor)
-    assert (loaded.num_blocks, loaded.tokens_per_block, loaded.context_dim) == (3, 2, 4)
+    assert (loaded.num_blocks, loaded.positive.count, loaded.context_dim) == (3, 2, 4)
 
 
 def test_what_is_not_known_comes_back_as_not_known(tmp_path):
-    context(info=ContextInfo()).save(tmp_path / "a.safetensors")
-    assert ReferenceContext.load(tmp_path / "a.safetensors").info == ContextInfo()
+    context(info=TrainingInfo()).save(tmp_path / "a.safetensors")
+    assert ReferenceContext.load(tmp_path / "a.safetensors").info == TrainingInfo()
 
 
 def test_a_prompt_that_is_not_whole_unicode_does_not_cost_the_training(tmp_path):
-    context(info=ContextInfo(prompt="red\udc80hair")).save(tmp_path / "a.safetensors")
+    context(info=TrainingInfo(prompt="red\udc80hair")).save(tmp_path / "a.safetensors")
     assert ReferenceContext.load(tmp_path / "a.safetensors").info.prompt == "red?hair"
 
 
 def test_tokens_that_are_being_trained_are_saved_as_float32(tmp_path):
     tokens = torch.randn(4, 2, 3, dtype=torch.bfloat16).transpose(0, 2).requires_grad_()
-    ReferenceContext(tokens).save(tmp_path / "a.safetensors")
-    assert torch.equal(ReferenceContext.load(tmp_path / "a.safetensors").tokens, tokens.detach().float())
+    ReferenceContext(ContextTokens(tokens)).save(tmp_path / "a.safetensors")
+    assert torch.equal(ReferenceContext.load(tmp_path / "a.safetensors").positive.tokens, tokens.detach().float())
 
 
 def test_the_metadata_says_shape_and_versions(saved):
@@ -117,7 +115,7 @@ def test_the_metadata_says_shape_and_versions(saved):
         "pack_version": PACK_VERSION,
     }
     assert expected.items() <= metadata.items()
-    assert {field.name for field in dataclasses.fields(ContextInfo)} <= metadata.keys()
+    assert {field.name for field in dataclasses.fields(TrainingInfo)} <= metadata.keys()
 
 
 def test_the_pack_version_is_that_of_the_package():
@@ -126,7 +124,7 @@ def test_the_pack_version_is_that_of_the_package():
 
 
 def test_a_file_of_a_future_minor_version_loads(saved):
-    changes = {field.name: None for field in dataclasses.fields(ContextInfo) if field.name != "prompt"}
+    changes = {field.name: None for field in dataclasses.fields(TrainingInfo) if field.name != "prompt"}
     changes |= {
         "block_count": None,
         "context_dim": None,
@@ -137,8 +135,8 @@ def test_a_file_of_a_future_minor_version_loads(saved):
     }
     tensors = {**safetensors.torch.load_file(saved), "sigma_offsets": torch.zeros(3, 5)}
     loaded = ReferenceContext.load(rewrite(saved, tensors, **changes))
-    assert torch.equal(loaded.tokens, context().tokens)
-    assert loaded.info == ContextInfo(prompt=INFO.prompt, pack_version="", format_version="1.7")
+    assert torch.equal(loaded.positive.tokens, context().positive.tokens)
+    assert loaded.info == TrainingInfo(prompt=INFO.prompt, pack_version="", format_version="1.7")
 
 
 def test_a_context_from_another_version_is_saved_in_this_versions_format(saved, tmp_path):
@@ -207,13 +205,13 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 def test_tokens_that_are_not_finite_are_not_written_over_a_good_file(saved):
     with pytest.raises(ValueError, match="tokens hold numbers that are not finite"):
-        ReferenceContext(torch.full((3, 2, 4), float("inf"))).save(saved)
-    assert torch.equal(ReferenceContext.load(saved).tokens, context().tokens)
+        ReferenceContext(ContextTokens(torch.full((3, 2, 4), float("inf")))).save(saved)
+    assert torch.equal(ReferenceContext.load(saved).positive.tokens, context().positive.tokens)
 
 
 def test_a_context_fits_the_model_it_was_trained_for():
     context().check_fits(3, 4, "anima")
-    context(info=ContextInfo()).check_fits(3, 4, "anima")
+    context(info=TrainingInfo()).check_fits(3, 4, "anima")
 
 
 @pytest.mark.parametrize(("blocks", "width", "family"), [(28, 4, "anima"), (3, 1024, "anima"), (3, 4, "sdxl")])
@@ -265,42 +263,43 @@ def test_a_process_killed_in_the_middle_of_a_write_leaves_the_old_file_whole(sav
     script = (
         "import resource, signal, sys, torch\n"
         "from anima_fast_train.training.trainables.context_file import ReferenceContext\n"
+        "from anima_fast_train.training.trainables.context_tokens import ContextTokens\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
         "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "ReferenceContext(torch.ones(28, 4, 1024)).save(sys.argv[1])\n"
+        "ReferenceContext(ContextTokens(torch.ones(28, 4, 1024))).save(sys.argv[1])\n"
     )
     process = subprocess.run([sys.executable, "-c", script, str(saved)], check=False)
     assert process.returncode == -signal.SIGXFSZ
-    assert torch.equal(ReferenceContext.load(saved).tokens, context().tokens)
+    assert torch.equal(ReferenceContext.load(saved).positive.tokens, context().positive.tokens)
 
 
 def with_time_offsets() -> ReferenceContext:
     plain, generator = context(negative=1), torch.Generator().manual_seed(1)
-    offsets, negative_offsets = (
-        torch.randn(3, 4, 2, 4, generator=generator),
-        torch.randn(3, 2, 1, 4, generator=generator),
+    assert plain.negative is not None
+    return ReferenceContext(
+        dataclasses.replace(plain.positive, time_offsets=torch.randn(3, 4, 2, 4, generator=generator)),
+        dataclasses.replace(plain.negative, time_offsets=torch.randn(3, 2, 1, 4, generator=generator)),
+        plain.info,
     )
-    return dataclasses.replace(plain, time_offsets=offsets, negative_time_offsets=negative_offsets)
 
 
-@pytest.mark.parametrize(("sigma", "number"), [(0.0, 0), (0.24, 0), (0.25, 1), (0.6, 2), (0.99, 3), (1.0, 3)])
-def test_tokens_take_the_offset_of_the_range_that_sigma_lies_in(sigma: float, number: int) -> None:
+@pytest.mark.parametrize(("level", "number"), [(0.0, 0), (0.24, 0), (0.25, 1), (0.6, 2), (0.99, 3), (1.0, 3)])
+def test_tokens_take_the_offset_of_the_range_that_their_level_lies_in(level: float, number: int) -> None:
     timed = with_time_offsets()
-    assert timed.time_offsets is not None
-    assert torch.equal(timed.tokens_at(sigma), timed.tokens + timed.time_offsets[:, number])
-    assert timed.negative_tokens is not None and timed.negative_time_offsets is not None
-    assert torch.equal(
-        timed.negative_tokens_at(sigma), timed.negative_tokens + timed.negative_time_offsets[:, number // 2]
-    )
-    assert timed.time_ranges == 4
+    for part, chosen in ((timed.positive, number), (timed.negative, number // 2)):
+        assert part is not None and part.time_offsets is not None
+        assert torch.equal(part.at_level(level), part.tokens + part.time_offsets[:, chosen])
+        rows = part.at(torch.tensor([level, 0.0]))
+        assert torch.equal(rows, torch.stack([part.at_level(level), part.at_level(0.0)]))
+    assert timed.ranges == 4
 
 
-def test_tokens_without_offsets_are_the_same_at_every_sigma() -> None:
+def test_tokens_without_offsets_are_the_same_at_every_level() -> None:
     plain = context()
-    assert plain.tokens_at(0.1) is plain.tokens
-    assert plain.negative_tokens_at(0.1) is None
-    assert plain.time_ranges == 1
+    assert plain.positive.at_level(0.1) is plain.positive.tokens
+    assert plain.positive.at(torch.tensor([0.1, 0.9])) is plain.positive.tokens
+    assert plain.ranges == 1
 
 
 def test_time_offsets_come_back_from_the_file(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from anima_fast_train.masking import match_masks
 from anima_fast_train.training import (
@@ -20,6 +19,7 @@ from anima_fast_train.training import (
     masked_diffusion_loss,
     references_from_batch,
 )
+from anima_fast_train.training.conditioning import Conditioning
 from anima_fast_train.training.references.augmentation import Augmentation, ImageAugmentation
 from anima_fast_train.training.references.caption import CaptionOptions
 
@@ -46,22 +46,22 @@ def test_latent_mask_and_latent_show_the_same_place(tiny: Any) -> None:
         assert torch.equal(encoded.latent_mask[0, 0], (encoded.latent[0, 0].reshape(6, 12) > 0).float())
         assert encoded.coverage == pytest.approx(0.5)
         assert (encoded.weight, encoded.caption, encoded.name) == (6.0, "ab", "half.png")
-        assert torch.equal(encoded.context, tiny.encode_prompt("ab"))
+        assert torch.equal(encoded.conditioning.vectors, tiny.encode_prompt("ab").vectors)
         assert not encoded.latent.requires_grad
 
 
 def test_a_prompt_is_encoded_once_for_all_references(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, encode_prompt = [], tiny.encode_prompt
 
-    def watched(prompt: str) -> Tensor:
+    def watched(prompt: str) -> Conditioning:
         asked.append(prompt)
         return encode_prompt(prompt)
 
     monkeypatch.setattr(tiny, "encode_prompt", watched)
     encoded = encode_references(tiny, [half(caption=caption) for caption in ("a", "b", "a")], FRAMING)
     assert sorted(asked) == ["a", "b"]
-    assert torch.equal(encoded[0].context, encoded[2].context)
-    assert not torch.equal(encoded[0].context, encoded[1].context)
+    assert torch.equal(encoded[0].conditioning.vectors, encoded[2].conditioning.vectors)
+    assert not torch.equal(encoded[0].conditioning.vectors, encoded[1].conditioning.vectors)
 
 
 def test_thin_parts_are_kept_by_the_reduction_max(tiny: Any) -> None:
@@ -103,7 +103,7 @@ def test_random_prompts_come_from_the_generator(tiny: Any) -> None:
             tiny, [half()], FRAMING, augmentation=augmentation, generator=torch.Generator().manual_seed(seed)
         )
         assert len(encoded.shown_as) > 3
-        drawn.append(torch.cat([view.context for view in encoded.shown_as]))
+        drawn.append(torch.cat([view.conditioning.vectors for view in encoded.shown_as]))
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
 

@@ -19,11 +19,11 @@ from anima_fast_train.training import (
     train_context_tokens,
 )
 from anima_fast_train.training.evaluation import automatic_grid_size, evaluation_steps
-from anima_fast_train.training.trainables.context_tokens import TrainedTokens
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 MakeReference = Callable[..., EncodedReference]
-NO_CHANGE = TrainedTokens(torch.zeros(2, 3, 6))
-SOME = TrainedTokens(torch.randn(2, 3, 6, generator=torch.Generator().manual_seed(3)))
+NO_CHANGE = ContextTokens(torch.zeros(2, 3, 6))
+SOME = ContextTokens(torch.randn(2, 3, 6, generator=torch.Generator().manual_seed(3)))
 
 
 def test_the_grid_does_not_depend_on_the_training_seed(tiny: Any, encoded: MakeReference) -> None:
@@ -36,16 +36,16 @@ def test_the_grid_does_not_depend_on_the_training_seed(tiny: Any, encoded: MakeR
 def test_measuring_does_not_move_the_training(tiny: Any, encoded: MakeReference) -> None:
     short = TrainingSettings(steps=4, noise_pool=16)
     often, once = (train_context_tokens(tiny, [encoded()], replace(short, evaluations=times)) for times in (4, 1))
-    assert often.losses == once.losses
-    assert often.evaluations.keys() == {0, 1, 2, 3, 4}
+    assert often.history.losses == once.history.losses
+    assert often.history.evaluations.keys() == {0, 1, 2, 3, 4}
 
 
 def test_tokens_that_change_nothing_leak_nothing(tiny: Any, encoded: MakeReference) -> None:
     # Zero vectors take the place of zero vectors.
     grid = EvaluationGrid(tiny, [encoded()], entries=5, batch_size=2)
-    assert grid.measure(NO_CHANGE) == grid.before
+    assert grid.measure(NO_CHANGE.at) == grid.before
     assert grid.before.leak == 0
-    assert grid.measure(SOME).leak > 0
+    assert grid.measure(SOME.at).leak > 0
 
 
 def test_the_figures_are_those_of_the_definitions(tiny: Any, encoded: MakeReference) -> None:
@@ -54,16 +54,16 @@ def test_the_figures_are_those_of_the_definitions(tiny: Any, encoded: MakeRefere
     (pool,) = grid._pools
     inside, outside, moved = [], [], []
     mask = reference.latent_mask[0, 0] > 0
-    for sigma, noise in zip(pool.sigma, pool.noise, strict=True):
-        x_t = (1 - sigma) * reference.latent + sigma * noise
+    for level, noise in zip(pool.level, pool.noise, strict=True):
+        x_t = (1 - level) * reference.latent + level * noise
         without, prediction = (
-            tiny.predict(x_t, sigma[None], reference.context, tokens) for tokens in (None, SOME.tokens)
+            tiny.predict(x_t, level[None], reference.conditioning, tokens) for tokens in (None, SOME.tokens)
         )
         error = (prediction - (noise - reference.latent)).square().mean(1)[0]
         inside.append(error[mask].mean())
         outside.append(error[~mask].mean())
         moved.append((prediction - without).square().mean(1)[0][~mask].mean())
-    measured = grid.measure(SOME)
+    measured = grid.measure(SOME.at)
     assert measured.inside == pytest.approx(float(sum(inside) / 3), rel=1e-5)
     assert measured.outside == pytest.approx(float(sum(outside) / 3), rel=1e-5)
     assert measured.leak == pytest.approx(float(sum(moved) / 3) / grid.before.outside, rel=1e-5)
@@ -73,7 +73,7 @@ def test_a_white_mask_has_no_outside(tiny: Any, encoded: MakeReference) -> None:
     white = encoded(mask=torch.ones(1, 1, 6, 8))
     grid = EvaluationGrid(tiny, [white], entries=4)
     assert grid.before.inside > 0
-    for measured in (grid.before, grid.measure(SOME)):
+    for measured in (grid.before, grid.measure(SOME.at)):
         assert (measured.outside, measured.leak) == (0, 0)
     assert train_context_tokens(tiny, [white], TrainingSettings(steps=2)).after.leak == 0
 
@@ -89,12 +89,12 @@ def test_references_count_by_their_weight(tiny: Any, encoded: MakeReference) -> 
 def test_the_grid_shows_references_as_they_are(tiny: Any, encoded: MakeReference) -> None:
     plain = encoded()
     (view,) = plain.shown_as
-    varied = replace(plain, augmented=(view, replace(view, context=tiny.encode_prompt("xyz"))))
+    varied = replace(plain, augmented=(view, replace(view, conditioning=tiny.encode_prompt("xyz"))))
     assert EvaluationGrid(tiny, [varied], 4).before == EvaluationGrid(tiny, [plain], 4).before
 
 
 def test_batch_size_is_only_a_matter_of_memory(tiny: Any, encoded: MakeReference) -> None:
-    whole, single = (EvaluationGrid(tiny, [encoded()], entries=7, batch_size=size).measure(SOME) for size in (7, 1))
+    whole, single = (EvaluationGrid(tiny, [encoded()], entries=7, batch_size=size).measure(SOME.at) for size in (7, 1))
     assert isinstance(whole, Evaluation)
     assert (whole.inside, whole.outside, whole.leak) == pytest.approx(
         (single.inside, single.outside, single.leak), rel=1e-5

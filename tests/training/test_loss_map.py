@@ -32,19 +32,19 @@ def colours_in(png: bytes) -> set[str]:
 
 
 def test_comfyuis_key_comes_first_and_the_rest_is_plain_data(result: TrainingResult) -> None:
-    loss_map = loss_map_of(result)
+    loss_map = loss_map_of(result.history)
     assert next(iter(loss_map)) == "loss"
-    assert loss_map["loss"] == result.losses
+    assert loss_map["loss"] == result.history.losses
     assert json.loads(json.dumps(loss_map)) == loss_map
 
 
 def test_the_history_comes_back_whole(result: TrainingResult) -> None:
-    history = history_of(loss_map_of(result))
-    assert history.losses == result.losses
-    assert history.prior_losses == result.prior_losses
-    assert history.learning_rates == result.learning_rates
-    assert history.evaluations == result.evaluations
-    assert history_csv(history) == history_csv(result)
+    history = history_of(loss_map_of(result.history))
+    assert history.losses == result.history.losses
+    assert history.prior_losses == result.history.prior_losses
+    assert history.learning_rates == result.history.learning_rates
+    assert history.evaluations == result.history.evaluations
+    assert history_csv(history) == history_csv(result.history)
 
 
 def test_a_map_of_losses_alone_has_rows_and_a_plot() -> None:
@@ -58,7 +58,7 @@ def test_a_map_of_losses_alone_has_rows_and_a_plot() -> None:
 
 
 def test_the_plot_shows_losses_and_both_evaluations(result: TrainingResult) -> None:
-    assert {LOSS, INSIDE, OUTSIDE} <= colours_in(loss_plot(history_of(loss_map_of(result))))
+    assert {LOSS, INSIDE, OUTSIDE} <= colours_in(loss_plot(history_of(loss_map_of(result.history))))
 
 
 def test_a_loss_that_is_not_finite_is_no_obstacle() -> None:

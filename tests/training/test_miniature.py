@@ -87,7 +87,7 @@ def test_pictures_survive_the_codec(miniature: MiniatureBackbone) -> None:
 
 
 def test_the_prompt_is_padded_with_zero_vectors(miniature: MiniatureBackbone) -> None:
-    context = miniature.encode_prompt("1girl, SMILE,  blue_background, no such tag, smile")
+    context = miniature.encode_prompt("1girl, SMILE,  blue_background, no such tag, smile").vectors
     assert context.shape == (1, PADDED_LENGTH, miniature.context_dim)
     assert (context[0, :3].abs().sum(-1) > 0).all()
     assert (context[0, 3:] == 0).all()
@@ -97,7 +97,7 @@ def test_the_prompt_is_padded_with_zero_vectors(miniature: MiniatureBackbone) ->
 
 @torch.no_grad()
 def test_a_picture_and_a_clip_of_one_frame_are_the_same(miniature: MiniatureBackbone) -> None:
-    x, sigma, context = noise(2, 16, 6, 8), torch.tensor([0.2, 0.8]), miniature.encode_prompt("1girl").expand(2, -1, -1)
+    x, sigma, context = noise(2, 16, 6, 8), torch.tensor([0.2, 0.8]), miniature.encode_prompt("1girl").expand(2)
     tokens = noise(miniature.num_blocks, 2, miniature.context_dim)
     flat, deep = miniature.predict(x, sigma, context, tokens), miniature.predict(x.unsqueeze(2), sigma, context, tokens)
     assert flat.shape == x.shape

@@ -19,10 +19,10 @@ from anima_fast_train.training.batches.noise_pool import (
     pool_sizes,
     spread_augmented,
 )
-from anima_fast_train.training.diffusion.levels import SigmaSettings
+from anima_fast_train.training.diffusion.levels import LevelDistribution
 
 MakeReference = Callable[..., EncodedReference]
-UNIFORM = SigmaSettings("uniform")
+UNIFORM = LevelDistribution("uniform")
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -34,24 +34,24 @@ def test_base_predictions_are_those_of_the_model_without_tokens(tiny: Any, encod
         (pool,) = make_pools(tiny, [reference], [5], UNIFORM, seeded(), batch_size=2)
         assert len(pool) == 5
         assert pool.base is not None and pool.base.shape == pool.noise.shape == (5, *reference.latent.shape[1:])
-        for sigma, noise, base in zip(pool.sigma, pool.noise, pool.base, strict=True):
-            x_t = (1 - sigma) * reference.latent + sigma * noise
-            torch.testing.assert_close(tiny.predict(x_t, sigma[None], reference.context)[0], base)
+        for level, noise, base in zip(pool.level, pool.noise, pool.base, strict=True):
+            x_t = (1 - level) * reference.latent + level * noise
+            torch.testing.assert_close(tiny.predict(x_t, level[None], reference.conditioning)[0], base)
 
 
 def test_each_base_prediction_belongs_to_the_view_that_its_entry_shows(tiny: Any, encoded: MakeReference) -> None:
     plain = encoded()
     (view,) = plain.shown_as
     varied = replace(
-        plain, augmented=(view, replace(view, latent=view.latent.flip(-1), context=tiny.encode_prompt("xyz")))
+        plain, augmented=(view, replace(view, latent=view.latent.flip(-1), conditioning=tiny.encode_prompt("xyz")))
     )
     (pool,) = make_pools(tiny, [varied], [6], UNIFORM, seeded(), batch_size=4)
-    assert sorted(pool.view.tolist()) == [0, 0, 0, 1, 1, 1]
+    assert sorted(pool.shown.tolist()) == [0, 0, 0, 1, 1, 1]
     assert pool.base is not None
-    for sigma, noise, base, number in zip(pool.sigma, pool.noise, pool.base, pool.view.tolist(), strict=True):
+    for level, noise, base, number in zip(pool.level, pool.noise, pool.base, pool.shown.tolist(), strict=True):
         shown = varied.shown_as[number]
         torch.testing.assert_close(
-            tiny.predict((1 - sigma) * shown.latent + sigma * noise, sigma[None], shown.context)[0], base
+            tiny.predict((1 - level) * shown.latent + level * noise, level[None], shown.conditioning)[0], base
         )
 
 
@@ -62,7 +62,7 @@ def test_without_prior_preservation_the_model_is_not_asked(tiny: Any, encoded: M
     assert tiny.calls == 1
     assert unasked.base is None
     assert torch.equal(asked.noise, unasked.noise), "so that turning it off changes nothing else"
-    assert torch.equal(asked.sigma, unasked.sigma)
+    assert torch.equal(asked.level, unasked.level)
 
 
 def test_noise_comes_from_the_generator(tiny: Any, encoded: MakeReference) -> None:
@@ -75,17 +75,17 @@ def test_noise_comes_from_the_generator(tiny: Any, encoded: MakeReference) -> No
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "logit_normal"])
-def test_sigmas_rise_and_cover_the_distribution(tiny: Any, encoded: MakeReference, distribution: Any) -> None:
-    settings = SigmaSettings(distribution, shift=3.0)
+def test_levels_rise_and_cover_the_distribution(tiny: Any, encoded: MakeReference, distribution: Any) -> None:
+    settings = LevelDistribution(distribution, shift=3.0)
     (pool,) = make_pools(tiny, [encoded()], [100], settings, seeded(), 4, with_base=False)
-    assert (pool.sigma.diff() > 0).all()
-    assert ((pool.sigma > 0) & (pool.sigma < 1)).all()
-    assert float(pool.sigma.median()) == pytest.approx(0.75, abs=0.01), "the shift of 3 moves the middle there"
+    assert (pool.level.diff() > 0).all()
+    assert ((pool.level > 0) & (pool.level < 1)).all()
+    assert float(pool.level.median()) == pytest.approx(0.75, abs=0.01), "the shift of 3 moves the middle there"
 
 
-def test_many_references_with_one_entry_each_cover_sigma_together(tiny: Any, encoded: MakeReference) -> None:
+def test_many_references_with_one_entry_each_cover_all_levels_together(tiny: Any, encoded: MakeReference) -> None:
     pools = make_pools(tiny, [encoded()] * 10, [1] * 10, UNIFORM, seeded(), 4, with_base=False)
-    torch.testing.assert_close(torch.cat([pool.sigma for pool in pools]), torch.arange(10) / 10 + 0.05)
+    torch.testing.assert_close(torch.cat([pool.level for pool in pools]), torch.arange(10) / 10 + 0.05)
 
 
 def test_entries_are_shared_out_by_weight_with_at_least_one_each(encoded: MakeReference) -> None:

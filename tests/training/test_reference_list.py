@@ -99,7 +99,7 @@ def test_twenty_references_of_1024_pixels_train_with_one_decoded_picture_in_memo
     assert len(decoded) == 40, "each file is tried once and encoded once"
     assert most == 1
     result = train_context_tokens(tiny, encoded, TrainingSettings(steps=10, batch_size=2, learning_rate="0.01"))
-    assert result.context.info.reference_count == 20
+    assert result.trained.info.reference_count == 20
     assert sum(one() is not None for one in decoded) == 0
 
 

@@ -33,7 +33,7 @@ def test_rows_are_in_proportion_to_weight_and_of_one_size(
     for step in range(1, steps + 1):
         rows = order.draw(batch_size)
         assert len(rows) == batch_size
-        assert len({(references[row].latent.shape, references[row].context.shape) for row in rows}) == 1
+        assert len({(references[row].latent.shape, references[row].conditioning.layout) for row in rows}) == 1
         for row in rows:
             drawn[row] += 1
         lags = [one.weight / total * step * batch_size - had for one, had in zip(references, drawn, strict=True)]

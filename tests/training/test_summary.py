@@ -8,27 +8,30 @@ import pytest
 import torch
 
 from anima_fast_train.training import (
-    ContextInfo,
     Evaluation,
     ReferenceContext,
+    TrainingInfo,
     TrainingResult,
     TrainingSettings,
     describe,
 )
 from anima_fast_train.training.reports.summary import hints, verdict
+from anima_fast_train.training.result import History
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
+
+
+def with_losses(run: TrainingResult, losses: list[float]) -> TrainingResult:
+    return replace(run, history=replace(run.history, losses=losses))
 
 
 def result(inside: list[float], outside: float = 0.3, leak: float = 0.05, coverage: float = 0.3) -> TrainingResult:
     """A run of 100 steps whose evaluations inside the mask were these, the first one before training."""
     measured = {number * 10: Evaluation(value, outside, leak if number else 0.0) for number, value in enumerate(inside)}
-    info = ContextInfo(steps=100, learning_rate="0.1:50, 0.01", reference_count=1, final_loss=1.25, seed=7)
+    info = TrainingInfo(steps=100, learning_rate="0.1:50, 0.01", reference_count=1, final_loss=1.25, seed=7)
     return TrainingResult(
-        context=ReferenceContext(torch.ones(6, 8, 192), info=info),
+        trained=ReferenceContext(ContextTokens(torch.ones(6, 8, 192)), info=info),
         settings=TrainingSettings(steps=100, gradient_accumulation=2),
-        losses=[2 - step / 100 for step in range(100)],
-        prior_losses=[0.1] * 100,
-        learning_rates=[0.1] * 100,
-        evaluations=measured,
+        history=History([2 - step / 100 for step in range(100)], [0.1] * 100, [0.1] * 100, measured),
         kept_step=max(measured),
         coverage=[coverage],
         seconds=20.0,
@@ -83,22 +86,22 @@ def test_the_verdict_names_what_happened(inside: list[float], begins: str) -> No
 
 
 def test_noise_that_was_learned_by_heart_is_called_overfitting() -> None:
-    run = replace(result([2.0, 1.0, 0.9, 0.9]), losses=[0.2] * 100)
+    run = with_losses(result([2.0, 1.0, 0.9, 0.9]), [0.2] * 100)
     assert verdict(run).startswith(
         "overfitting: the loss of the steps fell to 0.200, on noise that training never sees it is 0.900"
     )
-    assert verdict(replace(run, losses=[float("nan")] * 90 + [0.5] * 10)).startswith("learned well")
+    assert verdict(with_losses(run, [float("nan")] * 90 + [0.5] * 10)).startswith("learned well")
 
 
 @pytest.mark.parametrize("changes", [{"normalize_area": False}, {"unmasked_weight": 0.5}])
 def test_a_loss_that_is_small_for_other_reasons_is_not_called_overfitting(changes: dict) -> None:
     run = result([2.0, 1.0, 0.9, 0.9])
-    run = replace(run, losses=[0.2] * 100, settings=replace(run.settings, **changes))
+    run = replace(with_losses(run, [0.2] * 100), settings=replace(run.settings, **changes))
     assert verdict(run).startswith("learned well")
 
 
 def test_a_loss_that_rose_with_its_steps_is_not_called_overfitting() -> None:
-    run = replace(result([2.0, 1.0, 0.7, 0.9]), losses=[1 + step / 100 for step in range(100)])
+    run = with_losses(result([2.0, 1.0, 0.7, 0.9]), [1 + step / 100 for step in range(100)])
     assert (
         verdict(run)
         == "unsteady: the evaluation loss rose again from 0.700 to 0.900, and so did the loss of the steps; "
@@ -113,7 +116,7 @@ def test_a_loss_that_rose_with_its_steps_is_not_called_overfitting() -> None:
         (result([2.0, 1.0], coverage=0.96), "selects 96% of the picture; is it inverted?"),
         (result([2.0, 1.99]), "the loss did not fall; try a higher learning rate or more steps"),
         (
-            replace(result([2.0, 1.0]), losses=[1.0] * 90 + [3.0] * 10),
+            with_losses(result([2.0, 1.0]), [1.0] * 90 + [3.0] * 10),
             "the loss rose at the end; try a lower learning rate",
         ),
         (result([2.0, 1.0], leak=0.6), "changes what the mask leaves out (leak 0.60); try a higher prior weight"),
@@ -126,5 +129,5 @@ def test_what_looks_wrong_gets_one_hint(run: TrainingResult, words: str) -> None
 
 
 def test_a_run_of_one_step_is_described() -> None:
-    short = replace(result([2.0, 1.5]), losses=[1.9])
+    short = with_losses(result([2.0, 1.5]), [1.9])
     assert "mean of the last 1 steps" in describe(short)

@@ -85,7 +85,10 @@ def test_batches_show_every_variant_alike_often_with_its_own_mask(tiny: Any) -> 
         for row in range(4):
             learned = batch.latent_mask[row, 0]
             assert torch.equal(learned, (batch.x0[row, 0] > 0).float()), "the mask is mirrored with its picture"
-            seen[bool(learned[0, -1] > 0), torch.equal(batch.context[row], tiny.encode_prompt("a")[0])] += 1
+            seen[
+                bool(learned[0, -1] > 0),
+                torch.equal(batch.conditioning.vectors[row], tiny.encode_prompt("a").vectors[0]),
+            ] += 1
     assert len(seen) == 4
     assert min(seen.values()) > 60
 
@@ -108,5 +111,5 @@ def test_training_with_variants_learns_and_repeats(tiny: Any) -> None:
         encoded = encode_references(tiny, [reference], FRAMING, augmentation=augmentation, generator=seeded(seed))
         runs.append(train_context_tokens(tiny, encoded, TrainingSettings(steps=40, seed=seed, learning_rate="0.05")))
     assert runs[0].after.inside < runs[0].before.inside
-    assert torch.equal(runs[0].context.tokens, runs[1].context.tokens)
-    assert not torch.equal(runs[0].context.tokens, runs[2].context.tokens)
+    assert torch.equal(runs[0].trained.positive.tokens, runs[1].trained.positive.tokens)
+    assert not torch.equal(runs[0].trained.positive.tokens, runs[2].trained.positive.tokens)

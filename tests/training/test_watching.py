@@ -21,8 +21,8 @@ from anima_fast_train.training.command_line import before_after, main, watching
 from anima_fast_train.training.miniature.backbone import sample
 from anima_fast_train.training.miniature.scene import draw_reference
 from anima_fast_train.training.run_state import TrainingState
-from anima_fast_train.training.stopping import BestTokens
-from anima_fast_train.training.trainer import ContextTrainer
+from anima_fast_train.training.stopping import BestState
+from anima_fast_train.training.trainer import Trainer
 
 QUICK = ("--size", "32", "--tokens", "2", "--batch-size", "1", "--seed", "3", "--prior-weight", "0")
 
@@ -60,20 +60,20 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 @contextmanager
 def interrupted_in_step(monkeypatch: pytest.MonkeyPatch, number: int) -> Iterator[None]:
     """Ctrl-C arrives in the middle of a step, after its noise was drawn."""
-    losses = ContextTrainer._losses
+    losses = Trainer._losses
 
-    def press(trainer: ContextTrainer, *arguments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if trainer.done == number - 1:
+    def press(trainer: Trainer, *arguments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if trainer.position.done == number - 1:
             os.kill(os.getpid(), signal.SIGINT)
         return losses(trainer, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ContextTrainer, "_losses", press)
+        patched.setattr(Trainer, "_losses", press)
         yield
 
 
 def tokens_in(folder: Path) -> torch.Tensor:
-    return ReferenceContext.load(folder / "context.safetensors").tokens
+    return ReferenceContext.load(folder / "context.safetensors").positive.tokens
 
 
 def test_ctrl_c_and_resume_end_in_the_tokens_of_the_whole_run(
@@ -140,7 +140,8 @@ def test_previews_show_the_tokens_of_their_step(command: Command, tmp_path: Path
         == ReferenceContext.load(folder / "context.safetensors").tensors().keys()
     )
     assert not torch.equal(
-        ReferenceContext.load(folder / names[2]).tokens, ReferenceContext.load(folder / names[3]).tokens
+        ReferenceContext.load(folder / names[2]).positive.tokens,
+        ReferenceContext.load(folder / names[3]).positive.tokens,
     )
 
 
@@ -170,11 +171,11 @@ def test_options_reach_the_training(command: Command, tmp_path: Path) -> None:
 def test_a_run_that_diverges_keeps_its_best_tokens_and_says_where(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BestTokens, "diverged", lambda *_: True)  # the miniature bears any rate
+    monkeypatch.setattr(BestState, "diverged", lambda *_: True)  # the miniature bears any rate
     code, said = command("--steps", 4, "--evaluations", 4, "--output", tmp_path / "run")
     best = tmp_path / "run" / "best_context.safetensors"
     assert (code, "training diverged" in said, f"the best tokens before that are in {best}" in said) == (2, True, True)
-    assert ReferenceContext.load(best).tokens.isfinite().all()
+    assert ReferenceContext.load(best).positive.tokens.isfinite().all()
 
 
 def test_tensorboard_gets_every_step_where_it_is_installed(

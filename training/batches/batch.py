@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..backbone import Backbone
+from ..conditioning import Conditioning, cat
 from ..references.encode import AugmentedReference, EncodedReference
 from ..settings import TrainingSettings
 from .draw_order import ReferenceOrder
@@ -17,15 +18,15 @@ from .noise_pool import automatic_pool_size, draw_entries, make_pools, pool_size
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one latent size. base holds the predictions without tokens, None without prior preservation.
+    """Rows of one latent size. base holds the model's own predictions, None without prior preservation.
 
     emphasis [B,1,h,w] says how often each cell counts, 1 or more; None counts all of the mask alike.
     """
 
     x0: Tensor
     noise: Tensor
-    sigma: Tensor
-    context: Tensor
+    level: Tensor
+    conditioning: Conditioning
     latent_mask: Tensor
     base: Tensor | None
     emphasis: Tensor | None = None
@@ -49,7 +50,7 @@ class BatchSource:
             backbone,
             references,
             pool_sizes(settings.noise_pool or automatic_pool_size(rows), references),
-            settings.sigma_settings(backbone.sigma_shift),
+            settings.level_distribution(backbone.level_shift),
             generator,
             settings.batch_size,
             with_base=settings.prior_weight > 0,
@@ -58,29 +59,29 @@ class BatchSource:
     def draw(self) -> Batch:
         """The next batch, on the device of the latents."""
         rows = self.order.draw(self._settings.batch_size)
-        sigma, noise, base, shown = [], [], [], []
+        level, noise, base, shown = [], [], [], []
         for number in dict.fromkeys(rows):
             pool = self._pools[number]
             chosen = draw_entries(len(pool), rows.count(number), self._settings.stratified, self._generator)
-            sigma.append(pool.sigma[chosen])
+            level.append(pool.level[chosen])
             noise.append(pool.noise[chosen])
-            shown += [self._references[number].shown_as[view] for view in pool.view[chosen].tolist()]
+            shown += [self._references[number].shown_as[entry] for entry in pool.shown[chosen].tolist()]
             if pool.base is not None:
                 base.append(pool.base[chosen])
         device = shown[0].latent.device
         return Batch(
-            x0=torch.cat([view.latent for view in shown]),
+            x0=torch.cat([row.latent for row in shown]),
             noise=torch.cat(noise).to(device),
-            sigma=torch.cat(sigma).to(device),
-            context=torch.cat([view.context for view in shown]),
-            latent_mask=torch.cat([view.latent_mask for view in shown]),
+            level=torch.cat(level).to(device),
+            conditioning=cat([row.conditioning for row in shown]),
+            latent_mask=torch.cat([row.latent_mask for row in shown]),
             base=torch.cat(base).to(device) if base else None,
             emphasis=self._emphasis(shown),
         )
 
     def _emphasis(self, shown: Sequence[AugmentedReference]) -> Tensor | None:
         """1 where an attention map is black, attention_weight where it is white."""
-        if all(view.emphasis is None for view in shown):
+        if all(row.emphasis is None for row in shown):
             return None
-        maps = [torch.zeros_like(view.latent_mask) if view.emphasis is None else view.emphasis for view in shown]
+        maps = [torch.zeros_like(row.latent_mask) if row.emphasis is None else row.emphasis for row in shown]
         return 1 + (self._settings.attention_weight - 1) * torch.cat(maps)

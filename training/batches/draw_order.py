@@ -17,11 +17,11 @@ class ReferenceOrder:
     def __init__(self, references: Sequence[EncodedReference]) -> None:
         self._weights = [reference.weight for reference in references]
         self.drawn = [0] * len(references)
-        groups: dict[tuple[int, ...], list[int]] = {}
+        groups: dict[tuple[object, ...], list[int]] = {}
         for number, reference in enumerate(references):
-            # Contexts of one batch must be of one length too.
-            shape = (*reference.latent.shape[1:], reference.context.shape[1])
-            groups.setdefault(shape, []).append(number)
+            # The prompts of one batch must be alike too.
+            layout = (*reference.latent.shape[1:], reference.conditioning.layout)
+            groups.setdefault(layout, []).append(number)
         self._groups = list(groups.values())
 
     def draw(self, batch_size: int) -> list[int]:

@@ -1,8 +1,8 @@
 """A fixed set of noised references with the model's own predictions for them, computed once.
 
-Prior preservation and the evaluation both compare with what the model predicts without tokens. Drawing each step's
-noise
-from a pool makes those predictions cheap: one forward pass for each entry before training, none during it.
+Prior preservation and the evaluation both compare with what the model predicts by itself. Drawing each step's noise
+from
+a pool makes those predictions cheap: one forward pass for each entry before training, none during it.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ import torch
 from torch import Tensor
 
 from ..backbone import Backbone
-from ..diffusion.levels import SigmaSettings, sigma_at
+from ..conditioning import cat
+from ..diffusion.levels import LevelDistribution, level_at
 from ..references.encode import EncodedReference
 
 
 @dataclass(frozen=True)
 class NoisePool:
-    """For one reference: sigma [P] rising, noise [P,C,...] and, where computed, base predictions [P,C,...], on the CPU.
+    """For one reference: level [P] rising, noise [P,C,...] and, where computed, base predictions [P,C,...], on the CPU.
 
-    view [P] says which of the reference's views each entry shows, since a base prediction belongs to one prompt and one
-    picture.
+    shown [P] is the number, in `shown_as`, of what each entry shows of the reference, since a base prediction belongs
+    to one prompt and one image.
     """
 
-    sigma: Tensor
+    level: Tensor
     noise: Tensor
     base: Tensor | None
-    view: Tensor
+    shown: Tensor
 
     def __len__(self) -> int:
-        return len(self.sigma)
+        return len(self.level)
 
 
 def pool_sizes(total: int, references: Sequence[EncodedReference]) -> list[int]:
@@ -46,29 +47,29 @@ def make_pools(
     backbone: Backbone,
     references: Sequence[EncodedReference],
     sizes: Sequence[int],
-    settings: SigmaSettings,
+    distribution: LevelDistribution,
     generator: torch.Generator,
     batch_size: int,
     with_base: bool = True,
 ) -> list[NoisePool]:
-    """One pool a reference; the sigmas of all together are the middles of equally likely parts.
+    """One pool a reference; the levels of all together are the middles of equally likely parts.
 
-    settings: how sigma is distributed. generator: a CPU generator for the noise. with_base: False skips the model.
+    distribution: how levels are drawn. generator: a CPU generator for the noise. with_base: False skips the model.
     """
     pools = []
     for number, (reference, size) in enumerate(zip(references, sizes, strict=True)):
-        # Each reference starts elsewhere in its parts, so that many references with one entry each still cover sigma.
+        # Each reference starts elsewhere in its parts, so that many references with one entry each still cover them.
         offset = (number + 0.5) / len(references)
-        sigma = sigma_at((torch.arange(size, dtype=torch.float64) + offset) / size, settings).float()
+        level = level_at((torch.arange(size, dtype=torch.float64) + offset) / size, distribution).float()
         noise = torch.randn(size, *reference.latent.shape[1:], generator=generator)
-        view = spread_augmented(len(reference.shown_as), size, generator)
-        base = _base_predictions(backbone, reference, sigma, noise, view, batch_size) if with_base else None
-        pools.append(NoisePool(sigma, noise, base, view))
+        shown = spread_augmented(len(reference.shown_as), size, generator)
+        base = _base_predictions(backbone, reference, level, noise, shown, batch_size) if with_base else None
+        pools.append(NoisePool(level, noise, base, shown))
     return pools
 
 
 def spread_augmented(count: int, size: int, generator: torch.Generator) -> Tensor:
-    """[size] numbers of views, each as often as the others and at random sigmas; one view leaves the generator
+    """[size] numbers below `count`, each as often as the others and at random levels; one leaves the generator
     alone."""
     if count == 1:
         return torch.zeros(size, dtype=torch.long)
@@ -78,23 +79,23 @@ def spread_augmented(count: int, size: int, generator: torch.Generator) -> Tenso
 
 @torch.no_grad()
 def _base_predictions(
-    backbone: Backbone, reference: EncodedReference, sigma: Tensor, noise: Tensor, view: Tensor, batch_size: int
+    backbone: Backbone, reference: EncodedReference, level: Tensor, noise: Tensor, shown: Tensor, batch_size: int
 ) -> Tensor:
     predictions = []
     device = reference.latent.device
     for levels, noises, numbers in zip(
-        sigma.split(batch_size), noise.split(batch_size), view.split(batch_size), strict=True
+        level.split(batch_size), noise.split(batch_size), shown.split(batch_size), strict=True
     ):
         levels, noises = levels.to(device), noises.to(device)
-        shown = [reference.shown_as[number] for number in numbers.tolist()]
-        x_t = backbone.add_noise(torch.cat([one.latent for one in shown]), noises, levels)
-        prediction = backbone.predict(x_t, levels, torch.cat([one.context for one in shown]))
+        rows = [reference.shown_as[number] for number in numbers.tolist()]
+        x_t = backbone.add_noise(torch.cat([row.latent for row in rows]), noises, levels)
+        prediction = backbone.predict(x_t, levels, cat([row.conditioning for row in rows]))
         predictions.append(prediction.float().cpu())
     return torch.cat(predictions)
 
 
 def draw_entries(pool_size: int, count: int, stratified: bool, generator: torch.Generator) -> Tensor:
-    """`count` entries of a pool whose sigmas rise: stratified, one from each of `count` equal parts of it."""
+    """`count` entries of a pool whose levels rise: stratified, one from each of `count` equal parts of it."""
     fraction = torch.rand(count, generator=generator)
     if stratified:
         fraction = (torch.arange(count) + fraction) / count

@@ -49,9 +49,9 @@ app.command()(collage)
 def inspect(context: Annotated[Path, typer.Argument(help="A context.safetensors.")]) -> None:
     """Print what a context holds."""
     loaded = ReferenceContext.load(context)
-    typer.echo(f"tokens: {list(loaded.tokens.shape)} (blocks, tokens, context_dim)")
-    if loaded.negative_tokens is not None:
-        typer.echo(f"negative_tokens: {list(loaded.negative_tokens.shape)}")
+    typer.echo(f"tokens: {list(loaded.positive.tokens.shape)} (blocks, tokens, context_dim)")
+    if loaded.negative is not None:
+        typer.echo(f"negative_tokens: {list(loaded.negative.tokens.shape)}")
     for name, value in vars(loaded.info).items():
         typer.echo(f"{name}: {value}")
 

@@ -50,7 +50,7 @@ def png(image: Image.Image) -> bytes:
 def report(result: TrainingResult, device: torch.device, peak_memory_mib: float) -> dict[str, object]:
     """What report.json holds. Times are in seconds, coverage is the mean over the references (0..1)."""
     before, after = result.before, result.after
-    steps = len(result.losses)
+    steps = len(result.history.losses)
     return {
         "seconds": round(result.seconds, 3),
         "steps": steps,
@@ -59,8 +59,8 @@ def report(result: TrainingResult, device: torch.device, peak_memory_mib: float)
         "device": str(device),
         "coverage": sum(result.coverage) / len(result.coverage),
         "coverages": result.coverage,
-        "tokens": list(result.context.tokens.shape),
-        "final_loss": result.context.info.final_loss,
+        "tokens": list(result.trained.positive.tokens.shape),
+        "final_loss": result.trained.info.final_loss,
         "peak_memory_mib": round(peak_memory_mib, 1),
         "evaluation_loss": {
             "inside_before": before.inside,
@@ -83,17 +83,17 @@ def write_results(
     notes: tuple[str, ...] = (),
 ) -> None:
     """All files of a run, the context first: whatever fails after it, the training was not for nothing."""
-    result.context.save(folder / "context.safetensors")
+    result.trained.save(folder / "context.safetensors")
     figures = json.dumps(report(result, backbone.device, peak_memory_mib), indent=2) + "\n"
     write_atomically(folder / "report.json", figures.encode())
     write_atomically(folder / "info.txt", (describe(result, peak_memory_mib, notes) + "\n").encode())
-    write_atomically(folder / "history.csv", history_csv(result))
-    write_atomically(folder / "loss.png", loss_plot(result))
+    write_atomically(folder / "history.csv", history_csv(result.history))
+    write_atomically(folder / "loss.png", loss_plot(result.history))
     prepared = prepare_reference(next(iter(references)), framing)
     write_atomically(folder / "mask.png", png(mask_sheet(references, encoded, framing)))
     marked = marked_image(prepared.image, encoded[0].latent_mask)
     height, width = prepared.image.shape[:2]
-    sheet = before_after(backbone, result.context, prepared.image, marked, encoded[0].caption, (width, height))
+    sheet = before_after(backbone, result.trained, prepared.image, marked, encoded[0].caption, (width, height))
     write_atomically(folder / "before_after.png", png(sheet))
 
 

@@ -20,7 +20,7 @@ from ..reports.memory import peak_memory
 from ..reports.summary import describe
 from ..result import TrainingDiverged, TrainingResult
 from ..settings import TrainingSettings
-from ..trainer import train_context_tokens
+from ..train_context import train_context_tokens
 from . import outputs
 from .option_groups import read_augmentation, read_framing, read_references, with_options
 from .settings_options import read_settings
@@ -98,7 +98,7 @@ def saved_when_stopped(folder: Path) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
     except TrainingDiverged as error:
         path = folder / "best_context.safetensors"
-        error.context.save(path)
+        error.trained.save(path)
         raise ValueError(f"{error}; the best tokens before that are in {path}") from error
 
 

@@ -103,7 +103,7 @@ def previews(folder: Path, backbone: MiniatureBackbone, prompt: str, size: tuple
 
     def draw(report: StepReport) -> None:
         if report.step % every == 0:
-            context = report.context()
+            context = report.trained()
             context.save(folder / f"context_{report.step:06}.safetensors")
             write_atomically(folder / f"preview_{report.step:06}.png", png(preview(backbone, prompt, size, context)))
 

@@ -1,34 +1,52 @@
-"""Trains two sets of tokens at once, one for each prompt, through the guided prediction (DreamArtist, Dong 2022,
-2211.11337)."""
+"""Classifier-free guidance (Ho 2022, 2207.12598), in sampling and in training.
+
+Trained through the guided prediction, two sets of what is trained learn at once, one for each prompt (DreamArtist, Dong
+2022, 2211.11337).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from ..backbone import Backbone
+from ..conditioning import Conditioning
+
+
+def guide(wanted: Tensor, unwanted: Tensor, guidance: float) -> Tensor:
+    """Away from the prediction of the negative prompt; guidance 1 is the prediction of the prompt itself."""
+    return unwanted + guidance * (wanted - unwanted)
+
+
+@dataclass(frozen=True)
+class ForBothPrompts:
+    """What is trained for the prompt, and for the negative prompt."""
+
+    positive: Any
+    negative: Any
 
 
 class GuidedBackbone:
-    """A backbone whose prediction is `uncond + cfg·(cond - uncond)`.
+    """A backbone whose prediction is the guided one; its negative prompt is empty.
 
-    Of its tokens the first `positive` go to the prompt and the others to the negative prompt, which is empty. Without
-    tokens it is the guided model as it is, so that prior preservation and evaluation compare like with like.
+    What it is given as trained is `ForBothPrompts`. With None it is the guided model as it is, so that prior
+    preservation and evaluation compare like with like.
     """
 
-    def __init__(self, backbone: Backbone, positive: int, cfg: float) -> None:
-        self._backbone, self._positive, self._cfg = backbone, positive, cfg
+    def __init__(self, backbone: Backbone, guidance: float) -> None:
+        self._backbone, self._guidance = backbone, guidance
         self._negative = backbone.encode_prompt("")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backbone, name)
 
-    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
-        """As Backbone.predict, with tokens [...,positive + negative,D]."""
-        wanted, unwanted = (
-            (None, None) if tokens is None else (tokens[..., : self._positive, :], tokens[..., self._positive :, :])
-        )
-        cond = self._backbone.predict(x_t, sigma, context, wanted)
-        uncond = self._backbone.predict(x_t, sigma, self._negative.expand(len(x_t), -1, -1), unwanted)
-        return uncond + self._cfg * (cond - uncond)
+    def predict(
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: ForBothPrompts | None = None
+    ) -> Tensor:
+        """As Backbone.predict."""
+        positive, negative = (None, None) if trained is None else (trained.positive, trained.negative)
+        wanted = self._backbone.predict(x_t, level, conditioning, positive)
+        unwanted = self._backbone.predict(x_t, level, self._negative.expand(len(x_t)), negative)
+        return guide(wanted, unwanted, self._guidance)

@@ -1,24 +1,67 @@
-"""The algebra of rectified flow, which Anima and the miniature share: x_t = (1-σ)·x0 + σ·ε, target ε - x0 (Liu
-2022)."""
+"""What a model's output means, in one algebra for all parametrisations.
+
+Every parametrisation in use reads its model by `denoised = a·x_t + b·output` with a and b of the noise level alone;
+that is what ComfyUI's `calculate_denoised` computes, and what k-diffusion calls scalings. So the target that a perfect
+output equals is (x0 - a·x_t) / b: the noise for EPS, v for V and V_EDM, noise - x0 for rectified flow.
+"""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
-def _like(sigma: Tensor, x: Tensor) -> Tensor:
-    return sigma.to(x).view(-1, *(1,) * (x.ndim - 1))
+def like_latents(level: Tensor, x: Tensor) -> Tensor:
+    """[B] -> [B,1,...] in dtype and on the device of x."""
+    return level.to(x).view(-1, *(1,) * (x.ndim - 1))
 
 
-class RectifiedFlow:
-    """The three conversions of the Backbone protocol for a velocity model; sigma is [B], latents [B,C,...]."""
+class Parametrisation:
+    """The conversions of the Backbone protocol, from three things that a model family says: its sigma at a level, how
+    noise is added, and how its output is read. Levels and sigmas are [B], latents [B,C,...]."""
 
-    def add_noise(self, x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
-        level = _like(sigma, x0)
-        return (1 - level) * x0 + level * noise
+    def sigma(self, level: Tensor) -> Tensor:
+        """The model's own noise level; rising, and 0 at level 0."""
+        raise NotImplementedError
 
-    def target(self, x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    def add_noise(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        """x_t at each row's level."""
+        raise NotImplementedError
+
+    def estimate_x0(self, x_t: Tensor, prediction: Tensor, level: Tensor) -> Tensor:
+        """The image that a prediction points to: a·x_t + b·prediction."""
+        raise NotImplementedError
+
+    def target(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        """What a perfect prediction would be, for levels above 0."""
+        x_t = self.add_noise(x0, noise, level)
+        without = self.estimate_x0(x_t, torch.zeros_like(x_t), level)
+        return (x0 - without) / (self.estimate_x0(x_t, torch.ones_like(x_t), level) - without)
+
+    def step(self, x_t: Tensor, prediction: Tensor, level: float, following: float) -> Tensor:
+        """Euler in sigma along (x_t - x0) / sigma, which is dx/dsigma for all of them (Karras 2022, 2206.00364)."""
+        levels = torch.tensor([level, following], device=x_t.device)
+        now, then = self.sigma(levels).tolist()
+        x0 = self.estimate_x0(x_t, prediction, levels[:1].expand(len(x_t)))
+        return x_t + (then - now) / now * (x_t - x0)
+
+
+class RectifiedFlow(Parametrisation):
+    """Anima and the miniature: x_t = (1-σ)·x0 + σ·ε, target ε - x0 (Liu 2022, 2209.03003). In closed form, because the
+    general one loses digits near level 0."""
+
+    def sigma(self, level: Tensor) -> Tensor:
+        return level
+
+    def add_noise(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        sigma = like_latents(level, x0)
+        return (1 - sigma) * x0 + sigma * noise
+
+    def target(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         return noise - x0
 
-    def estimate_x0(self, x_t: Tensor, prediction: Tensor, sigma: Tensor) -> Tensor:
-        return x_t - _like(sigma, x_t) * prediction
+    def estimate_x0(self, x_t: Tensor, prediction: Tensor, level: Tensor) -> Tensor:
+        return x_t - like_latents(level, x_t) * prediction
+
+    def step(self, x_t: Tensor, prediction: Tensor, level: float, following: float) -> Tensor:
+        return x_t + (following - level) * prediction

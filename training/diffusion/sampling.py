@@ -1,50 +1,53 @@
-"""Draws latents with a backbone by Euler steps, for previews: the one sampler that needs nothing but `predict`."""
+"""Draws latents with a backbone by Euler steps, for previews: the one sampler that needs nothing but the backbone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..backbone import Backbone
-from .levels import shift_sigma
+from ..conditioning import Conditioning
+from .guidance import guide
+from .levels import shift_level
 
-# The tokens of a noise level, or None for the model as it is.
-TokensAt = Callable[[float], Tensor | None]
+# What is trained at a noise level 0..1, or None for the model as it is.
+TrainedAt = Callable[[float], Any]
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """Classifier-free guidance: away from what `context` [1,L,D], with tokens of its own, makes of the picture."""
+    """Away from what the negative prompt, one row, with something trained of its own, makes of the image."""
 
     scale: float
-    context: Tensor
-    tokens_at: TokensAt = lambda sigma: None
+    conditioning: Conditioning
+    trained_at: TrainedAt = lambda level: None
 
 
 @torch.no_grad()
 def sample_latents(
     backbone: Backbone,
     noise: Tensor,
-    context: Tensor,
-    tokens_at: TokensAt,
+    conditioning: Conditioning,
+    trained_at: TrainedAt,
     steps: int,
     guidance: Guidance | None = None,
 ) -> Tensor:
-    """Latents like `noise` [B,C,...], for models whose prediction is a velocity (rectified flow, Liu 2022).
+    """Latents like `noise` [B,C,...], which is of unit variance.
 
-    context: [1,L,D]. The steps are even before the shift that the model samples with.
+    conditioning: one row, for all. The steps are even before the shift that the model samples with.
     """
     rows = len(noise)
-    sigmas = shift_sigma(torch.linspace(1, 0, steps + 1), backbone.sigma_shift).tolist()
-    x = noise
-    for now, following in zip(sigmas, sigmas[1:], strict=False):
-        sigma = torch.full((rows,), now, device=x.device)
-        velocity = backbone.predict(x, sigma, context.expand(rows, -1, -1), tokens_at(now))
+    levels = shift_level(torch.linspace(1, 0, steps + 1), backbone.level_shift).tolist()
+    x = backbone.add_noise(torch.zeros_like(noise), noise, torch.ones(rows, device=noise.device))
+    for now, following in zip(levels, levels[1:], strict=False):
+        level = torch.full((rows,), now, device=x.device)
+        prediction = backbone.predict(x, level, conditioning.expand(rows), trained_at(now))
         if guidance is not None:
-            unwanted = backbone.predict(x, sigma, guidance.context.expand(rows, -1, -1), guidance.tokens_at(now))
-            velocity = unwanted + guidance.scale * (velocity - unwanted)
-        x = x + (following - now) * velocity
+            unwanted = backbone.predict(x, level, guidance.conditioning.expand(rows), guidance.trained_at(now))
+            prediction = guide(prediction, unwanted, guidance.scale)
+        x = backbone.step(x, prediction, now, following)
     return x

@@ -9,7 +9,7 @@ import torch
 
 from ..miniature.backbone import MiniatureBackbone
 from ..settings import TrainingSettings
-from ..trainer import ContextTrainer
+from ..train_context import context_trainer
 from .compare import FIRST_SEED, drawn_reference
 
 
@@ -19,17 +19,17 @@ def overhead(steps: int, rounds: int) -> str:
     backbone = MiniatureBackbone()
     references = drawn_reference(backbone, FIRST_SEED)
     settings = TrainingSettings(steps=steps * (rounds + 1))
-    trainer = ContextTrainer(backbone, references, settings)
+    trainer = context_trainer(backbone, references, settings)
     reference, batch = references[0], settings.batch_size
-    context = reference.context.expand(batch, -1, -1)
+    conditioning = reference.conditioning.expand(batch)
     x0 = reference.latent.expand(batch, -1, -1, -1)
-    noise, sigma = torch.randn(x0.shape), torch.linspace(0.1, 0.9, batch)
-    x_t, target = backbone.add_noise(x0, noise, sigma), backbone.target(x0, noise, sigma)
+    noise, level = torch.randn(x0.shape), torch.linspace(0.1, 0.9, batch)
+    x_t, target = backbone.add_noise(x0, noise, level), backbone.target(x0, noise, level)
     tokens = torch.randn(backbone.num_blocks, settings.num_tokens, backbone.context_dim).mul_(0.02).requires_grad_()
     optimiser = torch.optim.AdamW([tokens], lr=0.1)
 
     def bare(number: int) -> None:
-        loss = (backbone.predict(x_t, sigma, context, tokens) - target).square().mean()
+        loss = (backbone.predict(x_t, level, conditioning, tokens) - target).square().mean()
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()

@@ -18,8 +18,7 @@ from ..references.augmentation import Augmentation, ImageAugmentation
 from ..references.encode import EncodedReference, encode_references
 from ..references.reference import make_reference
 from ..settings import TrainingSettings
-from ..trainables.context_tokens import TrainedTokens
-from ..trainer import train_context_tokens
+from ..train_context import train_context_tokens
 
 FIRST_SEED = 100
 PLAIN = TrainingSettings(
@@ -93,7 +92,7 @@ def measure(seeds: int, say: Callable[[str], None]) -> list[dict[str, object]]:
             settings = replace(variant.settings, seed=seed)
             result = train_context_tokens(backbone, drawn_reference(backbone, seed, variant.images), settings)
             before, after = result.before, result.after
-            elsewhere = grid.measure(TrainedTokens(result.context.tokens))
+            elsewhere = grid.measure(result.trained.positive.at)
             rows.append(
                 {
                     "variant": name,

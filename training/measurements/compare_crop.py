@@ -30,7 +30,6 @@ from ..references.encode import encode_references
 from ..references.prepare import prepare_reference
 from ..references.reference import Reference, make_reference
 from ..settings import TrainingSettings
-from ..trainables.context_tokens import TrainedTokens
 from .equal_time import equal_steps, timed
 
 FIRST_SEED = 300
@@ -122,7 +121,7 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
                     steps=equal_steps(backbone, (encoded["cropped to the mask"], cropped), (encoded[name], cropped)),
                 )
             took, result = timed(backbone, encoded[name], settings)
-            learned = TrainedTokens(result.context.tokens)
+            learned = result.trained.positive.at
             width, height = encoded[name][0].image_size
             shares = [grid.measure(learned).inside / grid.before.inside for grid in grids.values()]
             rows.append(Row(seed, name, (width, height), width * height // 16**2, settings.steps, took, *shares))

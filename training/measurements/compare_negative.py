@@ -49,7 +49,7 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
             ("positive only", positive, seconds, result),
             ("positive and negative", both, took, other),
         ):
-            distance = distance_of_samples(backbone, scene, learned.context, settings.cfg)
+            distance = distance_of_samples(backbone, scene, learned.trained, settings.cfg)
             rows.append(Row(seed, name, settings.steps, spent, distance, without))
             say(
                 f"{name}, reference {seed}: {settings.steps} steps in {spent:.1f} s, distance {distance:.4f} (without "

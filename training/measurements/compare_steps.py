@@ -12,7 +12,7 @@ from ..miniature.character import Character
 from ..miniature.palette import CLOTHES, EYES, HAIR, nearest
 from ..miniature.scene import reference_character
 from ..settings import TrainingSettings
-from ..trainer import train_context_tokens
+from ..train_context import train_context_tokens
 from .compare import FIRST_SEED, drawn_reference
 
 STEPS, MEASURED_EVERY = 200, 10
@@ -63,7 +63,9 @@ def measure(seeds: int, say: Callable[[str], None]) -> list[dict[str, object]]:
         for name, settings in VARIANTS.items():
             words = words_for(reference_character(seed)) if settings.init_text else ""
             result = train_context_tokens(backbone, references, replace(settings, seed=seed, init_text=words))
-            inside = {step: measured.inside for step, measured in sorted(result.evaluations.items()) if step > 0}
+            inside = {
+                step: measured.inside for step, measured in sorted(result.history.evaluations.items()) if step > 0
+            }
             if name == "plain":
                 target = min(inside.values())
             reached = next((step for step, error in inside.items() if error <= target), None)

@@ -17,7 +17,7 @@ from ..miniature.scene import draw_reference
 from ..reports.summary import verdict
 from ..result import TrainingDiverged
 from ..settings import TrainingSettings
-from ..trainer import train_context_tokens
+from ..train_context import train_context_tokens
 from .compare import FIRST_SEED, drawn_reference
 from .sample_distance import distance_of_samples
 
@@ -67,7 +67,7 @@ def measure(references: int, say: Callable[[str], None]) -> list[Row]:
                     seed,
                     verdict(result),
                     fell,
-                    distance_of_samples(backbone, scene, result.context, GUIDANCE) / without,
+                    distance_of_samples(backbone, scene, result.trained, GUIDANCE) / without,
                 )
             rows.append(row)
             say(f"{name}, reference {seed}: fell {row.fell or 0:.0%}, distance {row.distance or 0:.2f}; {row.verdict}")

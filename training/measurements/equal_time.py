@@ -13,7 +13,7 @@ from ..miniature.backbone import MiniatureBackbone
 from ..references.encode import EncodedReference
 from ..result import TrainingResult
 from ..settings import TrainingSettings
-from ..trainer import train_context_tokens
+from ..train_context import train_context_tokens
 
 PILOT_STEPS = 40
 

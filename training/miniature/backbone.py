@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from ..diffusion.parametrisation import RectifiedFlow
+from ..conditioning import Conditioning
 from ..diffusion.sampling import Guidance, sample_latents
 from ..trainables.context_file import ReferenceContext
 from .architecture import MiniatureTransformer, TransformerSize
@@ -28,7 +29,7 @@ class MiniatureBackbone(RectifiedFlow):
 
     model_family = "miniature"
     size_multiple = 16
-    sigma_shift = 1.0
+    level_shift = 1.0
 
     def __init__(self, path: Path = WEIGHTS, device: torch.device | str = "cpu") -> None:
         with safe_open(path, framework="pt") as file:
@@ -51,16 +52,18 @@ class MiniatureBackbone(RectifiedFlow):
         return self.codec.encode(image.to(self.device).permute(0, 3, 1, 2) * 2 - 1)
 
     @torch.no_grad()
-    def encode_prompt(self, prompt: str) -> Tensor:
-        return self.tags.encode(prompt)
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        return Conditioning(self.tags.encode(prompt))
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
         """Latents [B,16,h,w] to pictures [B,H,W,3] in 0..1."""
         return ((self.codec.decode(latent) + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1)
 
-    def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
-        return self.transformer(x_t, sigma * TIMESTEP_SCALE, context, tokens)
+    def predict(
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None
+    ) -> Tensor:
+        return self.transformer(x_t, level * TIMESTEP_SCALE, conditioning.vectors, trained)
 
 
 def to_pictures(images: Tensor) -> list[Image.Image]:
@@ -82,18 +85,18 @@ def sample(
     """Pictures [len(seeds),H,W,3] by Euler steps with classifier-free guidance against the empty prompt.
 
     size is (width, height) in pixels. Tokens act on the prompt's rows alone; the empty prompt stays as it is. A context, which
-    comes in place of tokens, acts on both where it has negative tokens, each step with those of its sigma.
+    comes in place of tokens, acts on both where it has negative tokens, each step with those of its level.
     """
     width, height = size
     shape = (backbone.transformer.size.in_channels, height // 8, width // 8)
     noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     noise = torch.stack(noises).to(backbone.device)
 
-    def wanted_at(sigma: float) -> Tensor | None:
-        return tokens if context is None else context.tokens_at(sigma)
+    def wanted_at(level: float) -> Tensor | None:
+        return tokens if context is None else context.positive.at_level(level)
 
-    def unwanted_at(sigma: float) -> Tensor | None:
-        return None if context is None else context.negative_tokens_at(sigma)
+    def unwanted_at(level: float) -> Tensor | None:
+        return None if context is None or context.negative is None else context.negative.at_level(level)
 
     guided = Guidance(guidance, backbone.encode_prompt(""), unwanted_at)
     return backbone.decode(sample_latents(backbone, noise, backbone.encode_prompt(prompt), wanted_at, steps, guided))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ...masking import coverage
 from ...masking.framing import Framing
 from ..backbone import Backbone
+from ..conditioning import Conditioning, of_one_length
 from .augmentation import Augmentation, ImageAugmentation, augmented_images
 from .caption import draw_prompts
 from .reference import Reference
@@ -19,12 +19,11 @@ from .reference import Reference
 
 @dataclass(frozen=True)
 class AugmentedReference:
-    """One way to show a reference: latent [1,C,h,w] or [1,C,1,h,w], latent_mask and emphasis [1,1,h,w], context
-    [1,L,D]."""
+    """One way to show a reference: latent [1,C,h,w] or [1,C,1,h,w], latent_mask and emphasis [1,1,h,w], one prompt."""
 
     latent: Tensor
     latent_mask: Tensor
-    context: Tensor
+    conditioning: Conditioning
     emphasis: Tensor | None = None
 
 
@@ -32,15 +31,15 @@ class AugmentedReference:
 class EncodedReference:
     """One reference as the trainer reads it.
 
-    latent: [1,C,h,w] or [1,C,1,h,w] float32; latent_mask: [1,1,h,w] float32 0..1; context: [1,L,D], zero padded.
+    latent: [1,C,h,w] or [1,C,1,h,w] float32; latent_mask: [1,1,h,w] float32 0..1; conditioning: one row, for `caption`.
     weight says how often it is drawn beside the others; image_size is (width, height) in pixels.
-    caption is the prompt of `context`. variants are the ways in which training shows it, all alike often; none means
-    that it is only shown as it is. emphasis: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
+    augmented: the ways in which training shows it, all alike often; none means that it is only shown as it is.
+    emphasis: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
     """
 
     latent: Tensor
     latent_mask: Tensor
-    context: Tensor
+    conditioning: Conditioning
     weight: float = 1.0
     caption: str = ""
     name: str = "reference"
@@ -55,7 +54,7 @@ class EncodedReference:
 
     @property
     def shown_as(self) -> tuple[AugmentedReference, ...]:
-        return self.augmented or (AugmentedReference(self.latent, self.latent_mask, self.context, self.emphasis),)
+        return self.augmented or (AugmentedReference(self.latent, self.latent_mask, self.conditioning, self.emphasis),)
 
     def without_augmentation(self) -> EncodedReference:
         """As the evaluation shows it: not mirrored, its prompt without chance."""
@@ -79,6 +78,7 @@ def encode_references(
     the reference.
     """
     generator = generator or torch.Generator().manual_seed(0)
+    framing = replace(framing, multiple=backbone.size_multiple)
     images = []
     for reference in references:
         images.append(_encode_image(backbone, reference, framing, reduction, augmentation.images, generator))
@@ -86,24 +86,26 @@ def encode_references(
     if not images:
         raise ValueError("no reference image came, expected at least one")
     # Prompts come after all pictures, so that a GPU with room for one of them loads VAE and text encoder once.
-    contexts: dict[str, Tensor] = {}
+    conditionings: dict[str, Conditioning] = {}
     encoded = []
     for image in images:
         prompts = draw_prompts(augmentation.captions, image.caption, len(images), generator)
         for prompt in dict.fromkeys((prompts.plain, *prompts.drawn)):
-            if prompt not in contexts:
-                contexts[prompt] = backbone.encode_prompt(prompt)
-        plain, *drawn = _of_one_length([contexts[prompt] for prompt in (prompts.plain, *prompts.drawn)])
+            if prompt not in conditionings:
+                conditionings[prompt] = backbone.encode_prompt(prompt)
+        plain, *drawn = of_one_length([conditionings[prompt] for prompt in (prompts.plain, *prompts.drawn)])
         shown = augmentation.images.repeat_by_share(image.shown)
         shown_as = [
-            AugmentedReference(latent, mask, context, emphasis) for latent, mask, emphasis in shown for context in drawn
+            AugmentedReference(latent, mask, conditioning, emphasis)
+            for latent, mask, emphasis in shown
+            for conditioning in drawn
         ]
         latent, latent_mask, emphasis = image.shown[0]
         encoded.append(
             EncodedReference(
                 latent=latent,
                 latent_mask=latent_mask,
-                context=plain,
+                conditioning=plain,
                 weight=image.weight,
                 caption=prompts.plain,
                 name=image.name,
@@ -152,13 +154,3 @@ def _encode_image(
     return _EncodedImage(
         tuple(shown), reference.caption, reference.weight * reference.repeats, reference.name, (width, height)
     )
-
-
-def _of_one_length(contexts: Sequence[Tensor]) -> list[Tensor]:
-    """[1,L,D] each, the shorter ones padded with the zero vectors that end every context; one batch may hold them
-    all."""
-    length = max(context.shape[1] for context in contexts)
-    return [
-        functional.pad(context, (0, 0, 0, length - context.shape[1])) if context.shape[1] < length else context
-        for context in contexts
-    ]

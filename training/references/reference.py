@@ -97,9 +97,7 @@ def _batch(
     images: Tensor, masks: Tensor | Sequence[Tensor | None], caption: str, emphasis: Tensor | None
 ) -> list[Reference]:
     if emphasis is not None and len(emphasis) not in (1, len(images)):
-        raise ValueError(
-            f"{len(emphasis)} attention maps came for {len(images)} pictures, expected 1 or {len(images)}"
-        )
+        raise ValueError(f"{len(emphasis)} attention maps came for {len(images)} pictures, expected 1 or {len(images)}")
     maps = [None] * len(images) if emphasis is None else emphasis.expand(len(images), *emphasis.shape[1:])
     names = ["reference"] if len(images) == 1 else [f"reference {number}" for number in range(1, len(images) + 1)]
     return [

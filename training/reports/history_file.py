@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 
-from ..result import History, TrainingResult
+from ..result import History
 
 COLUMNS = ("step", "loss", "prior_loss", "learning_rate", "evaluation_inside", "evaluation_outside", "leak")
 
 
-def history_csv(history: History | TrainingResult) -> bytes:
+def history_csv(history: History) -> bytes:
     """UTF-8 CSV with a header; a cell is empty where nothing was measured. The measurement before the first step has no
     row."""
     text = io.StringIO()

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..evaluation import Evaluation
-from ..result import History, TrainingResult
+from ..result import History
 
 
-def loss_map_of(history: History | TrainingResult) -> dict[str, Any]:
+def loss_map_of(history: History) -> dict[str, Any]:
     """Plain lists: loss, prior_loss and learning_rate by step; evaluation: steps (0 is the model without tokens) and
     what was measured."""
     measured = sorted(history.evaluations.items())

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from ..result import History, TrainingResult
+from ..result import History
 from .loss_curve import Smoother
 
 RAW, LOSS, INSIDE, OUTSIDE = "#b9c1cc", "#3b6ea8", "#c2185b", "#5f6b7a"
@@ -19,7 +19,7 @@ def smoothed(values: list[float]) -> list[float]:
     return [smoother.add(value) for value in values]
 
 
-def loss_plot(history: History | TrainingResult) -> bytes:
+def loss_plot(history: History) -> bytes:
     """A PNG. Inside should fall and outside should stay where it was; what a history lacks is left out.
 
     Raises ModuleNotFoundError, in one sentence, where matplotlib is not installed.
@@ -46,7 +46,7 @@ def loss_plot(history: History | TrainingResult) -> bytes:
     return buffer.getvalue()
 
 
-def draw_losses(axes: Any, history: History | TrainingResult) -> None:
+def draw_losses(axes: Any, history: History) -> None:
     steps = range(1, len(history.losses) + 1)
     axes.plot(steps, history.losses, color=RAW, linewidth=0.8, label="loss of each step")
     axes.plot(steps, smoothed(history.losses), color=LOSS, linewidth=1.8, label="smoothed")

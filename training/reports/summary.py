@@ -21,14 +21,13 @@ STILL_IMPROVING = 0.05
 
 def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[str, ...] = ()) -> str:
     """Readable lines: what was trained, how the evaluation loss moved, and a hint for each thing that looks wrong."""
-    before, after, info = result.before, result.after, result.context.info
-    tokens = result.context.tokens
+    before, after, info = result.before, result.after, result.trained.info
     lines = [
         f"verdict: {verdict(result)}",
         f"steps: {info.steps} of batch {result.settings.batch_size}"
         + (f" x {result.settings.gradient_accumulation}" if result.settings.gradient_accumulation > 1 else ""),
         f"learning rate: {info.learning_rate} ({result.settings.rate_shape})",
-        f"context tokens: {tokens.shape[1]} in each of {tokens.shape[0]} blocks, {tokens.shape[2]} wide",
+        result.trained.summary(),
         f"references: {info.reference_count}",
     ]
     lines += [f"coverage of reference {n}: {share:.1%}" for n, share in enumerate(result.coverage, start=1)]
@@ -39,9 +38,9 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
         f"({_change(before.outside, after.outside)})",
         f"leak: {after.leak:.3f} (how far the context moves what the mask leaves out; 0 is not at all)",
         f"final loss: {'not measured' if info.final_loss is None else f'{info.final_loss:.4f}'} (mean of the last "
-        f"{min(FINAL_LOSS_STEPS, len(result.losses))} steps)",
+        f"{min(FINAL_LOSS_STEPS, len(result.history.losses))} steps)",
         f"seed: {info.seed}",
-        f"time: {result.seconds:.1f} s, {len(result.losses) / max(result.seconds, 1e-9):.2f} steps a second, "
+        f"time: {result.seconds:.1f} s, {len(result.history.losses) / max(result.seconds, 1e-9):.2f} steps a second, "
         "evaluations included",
     ]
     if peak_memory_mib:
@@ -59,14 +58,14 @@ def verdict(result: TrainingResult) -> str:
     """One line a beginner understands, with the figure behind it; `compare-verdicts` shows it on runs whose end is
     known."""
     before = result.before.inside
-    measured = [evaluation.inside for _, evaluation in sorted(result.evaluations.items())]
+    measured = [evaluation.inside for _, evaluation in sorted(result.history.evaluations.items())]
     last, best = measured[-1], min(measured)
     if last >= before:
         return (
             f"diverged: the evaluation loss inside the mask ended at {last:.3f}, above the {before:.3f} it began with"
         )
     fell = (before - last) / before
-    steps_loss = _mean(result.losses[-max(1, len(result.losses) // 4) :])
+    steps_loss = _mean(result.history.losses[-max(1, len(result.history.losses) // 4) :])
     if _loss_is_error_inside(result.settings) and steps_loss < LEARNED_BY_HEART * last:
         return (
             f"overfitting: the loss of the steps fell to {steps_loss:.3f}, on noise that training never sees it is "
@@ -95,9 +94,9 @@ def _loss_is_error_inside(settings: TrainingSettings) -> bool:
 
 def _why_it_rose(result: TrainingResult, best: float, last: float) -> str:
     """Learning by heart lowers the loss of the noises that were trained on; too high a rate raises both."""
-    quarter = max(1, len(result.losses) // 4)
+    quarter = max(1, len(result.history.losses) // 4)
     rose = f"the evaluation loss rose again from {best:.3f} to {last:.3f}"
-    if _mean(result.losses[-quarter:]) <= _mean(result.losses[quarter : 2 * quarter]):
+    if _mean(result.history.losses[-quarter:]) <= _mean(result.history.losses[quarter : 2 * quarter]):
         return f"overfitting: {rose} while the loss of the steps went on falling; train fewer steps, or more references"
     return f"unsteady: {rose}, and so did the loss of the steps; try a lower learning rate"
 
@@ -121,7 +120,10 @@ def hints(result: TrainingResult) -> list[str]:
     before, after = result.before, result.after
     if after.inside > 0.97 * before.inside:
         found.append("the loss did not fall; try a higher learning rate or more steps")
-    tail, earlier = result.losses[-len(result.losses) // 10 :], result.losses[: len(result.losses) // 2]
+    tail, earlier = (
+        result.history.losses[-len(result.history.losses) // 10 :],
+        result.history.losses[: len(result.history.losses) // 2],
+    )
     if earlier and _mean(tail) > _mean(earlier):
         found.append("the loss rose at the end; try a lower learning rate")
     if before.outside > 0 and after.leak > 0.25:

@@ -1,6 +1,7 @@
 """The trained context, and the file that carries it from training to sampling.
 
-The file is safetensors, never pickle: tensors `tokens` and, where trained, those of `TENSORS`, and metadata strings
+The file is safetensors, never pickle: tensors `tokens` and, where trained, `time_offsets`, `negative_tokens` and
+`negative_time_offsets`, and metadata strings
 that say what they were trained with. Fields that this version does not know are ignored and fields that are missing
 take their defaults, so a file of another minor version loads; another major version is refused.
 """
@@ -22,110 +23,64 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..atomic_file import write_atomically
-from .context_tokens import TrainedTokens
+from ..training_info import FORMAT_VERSION, TrainingInfo
+from .context_tokens import ContextTokens
 
-PACK_VERSION = "0.1.0"
 FORMAT = "anima_fast_train.context"
-FORMAT_VERSION = "1.0"
 
-TENSORS = ("tokens", "negative_tokens", "time_offsets", "negative_time_offsets")
+# The names in the file of the tensors of the prompt, and of the negative prompt.
+POSITIVE, NEGATIVE = "", "negative_"
 
 # Above the largest header that the safetensors library accepts, the first bytes are those of another kind of file.
 LARGEST_HEADER = 100_000_000
 
 
 @dataclass(frozen=True)
-class ContextInfo:
-    """What the tokens were trained with. Block count and context_dim are those of the tokens themselves."""
-
-    model_family: str = ""
-    prompt: str = ""
-    steps: int = 0
-    learning_rate: str = ""  # as the user wrote it: a number or a schedule
-    reference_count: int = 0
-    coverage: tuple[float, ...] = ()  # 0..1, one for each reference
-    inside_before: float | None = None  # evaluation loss inside the mask
-    inside_after: float | None = None
-    outside_before: float | None = None  # evaluation loss outside the mask
-    outside_after: float | None = None
-    leak: float | None = None
-    final_loss: float | None = None
-    seed: int | None = None
-    image_size: tuple[int, ...] = ()  # width, height in pixels
-    pack_version: str = PACK_VERSION
-    format_version: str = FORMAT_VERSION
-
-
-@dataclass(frozen=True)
 class ReferenceContext:
-    """Context tokens [blocks,K,context_dim] float32, optionally tokens for the negative prompt, and where they come
-    from.
+    """What a context does to the prompt, optionally to the negative prompt, and where it comes from.
 
-    Time offsets [blocks,S,K,context_dim] are added to the tokens of their name, one for each of S equal ranges of
-    sigma.
+    Raises ValueError where the two are not for the same blocks and width.
     """
 
-    tokens: Tensor
-    negative_tokens: Tensor | None = None
-    info: ContextInfo = ContextInfo()
-    time_offsets: Tensor | None = None
-    negative_time_offsets: Tensor | None = None
+    positive: ContextTokens
+    negative: ContextTokens | None = None
+    info: TrainingInfo = TrainingInfo()
 
     def __post_init__(self) -> None:
-        for name, tensor in self.tensors().items():
-            layout = (
-                "[blocks, ranges, tokens, context_dim]" if name.endswith("offsets") else "[blocks, tokens, context_dim]"
-            )
-            if tensor.ndim != layout.count(",") + 1 or 0 in tensor.shape:
-                raise ValueError(f"{name} have shape {list(tensor.shape)}, expected {layout}")
-        negative = self.negative_tokens
-        if negative is not None and (negative.shape[0], negative.shape[2]) != (self.num_blocks, self.context_dim):
+        negative = self.negative
+        if negative is not None and (negative.num_blocks, negative.context_dim) != (self.num_blocks, self.context_dim):
             raise ValueError(
-                f"negative_tokens have shape {list(negative.shape)}, expected [{self.num_blocks}, any, "
-                f"{self.context_dim}] like tokens"
+                f"negative_tokens have shape {list(negative.tokens.shape)}, "
+                f"expected [{self.num_blocks}, any, {self.context_dim}] like tokens"
             )
-        for name, offsets, tokens in (
-            ("time_offsets", self.time_offsets, self.tokens),
-            ("negative_time_offsets", self.negative_time_offsets, negative),
-        ):
-            if offsets is not None and (
-                tokens is None or (offsets.shape[0], *offsets.shape[2:]) != tuple(tokens.shape)
-            ):
-                raise ValueError(
-                    f"{name} have shape {list(offsets.shape)}, expected ranges of sigma beside the shape of their "
-                    "tokens"
-                )
 
     @property
     def num_blocks(self) -> int:
-        return self.tokens.shape[0]
-
-    @property
-    def tokens_per_block(self) -> int:
-        return self.tokens.shape[1]
+        return self.positive.num_blocks
 
     @property
     def context_dim(self) -> int:
-        return self.tokens.shape[2]
-
-    def tokens_at(self, sigma: float) -> Tensor:
-        """The tokens [blocks,K,D] at one noise level, their offset included."""
-        return _at(self.tokens, self.time_offsets, sigma)
-
-    def negative_tokens_at(self, sigma: float) -> Tensor | None:
-        """The same for the negative prompt; None where it has no tokens of its own."""
-        return None if self.negative_tokens is None else _at(self.negative_tokens, self.negative_time_offsets, sigma)
+        return self.positive.context_dim
 
     @property
-    def time_ranges(self) -> int:
-        """How many equal ranges of sigma have tokens of their own; 1 where all share one set."""
-        offsets = [part for part in (self.time_offsets, self.negative_time_offsets) if part is not None]
-        return math.lcm(*(part.shape[1] for part in offsets))
+    def ranges(self) -> int:
+        """How many equal ranges of levels have tokens of their own; 1 where all share one set."""
+        return math.lcm(*(part.ranges for part in (self.positive, self.negative) if part is not None))
+
+    def summary(self) -> str:
+        """One line of a report."""
+        tokens = self.positive
+        return f"context tokens: {tokens.count} in each of {tokens.num_blocks} blocks, {tokens.context_dim} wide"
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by the names they have in the file."""
-        named = {name: getattr(self, name) for name in TENSORS}
-        return {name: tensor for name, tensor in named.items() if tensor is not None}
+        parts = {POSITIVE: self.positive, NEGATIVE: self.negative}
+        return {
+            f"{prefix}{name}": tensor
+            for prefix, part in parts.items()
+            if part is not None
+            for name, tensor in part.tensors().items()
+        }
 
     def check_fits(self, num_blocks: int, context_dim: int, model_family: str) -> None:
         """Raises one ValueError that names both shapes when the tokens were made for another model."""
@@ -189,15 +144,29 @@ def _from_file(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Referenc
     """The context that a file's tensors and metadata make, if they agree."""
     if "tokens" not in tensors:
         raise ValueError(f"it holds {sorted(tensors)}, expected tokens")
-    known = {name: tensors[name].float() for name in TENSORS if name in tensors}
-    context = ReferenceContext(**known, info=_info_from_metadata(metadata))
+    positive, negative = (_tokens_from_file(tensors, prefix) for prefix in (POSITIVE, NEGATIVE))
+    assert positive is not None
+    context = ReferenceContext(positive, negative, _info_from_metadata(metadata))
     _require_finite(context.tensors())
     for name, actual in (("block_count", context.num_blocks), ("context_dim", context.context_dim)):
         if metadata.get(name, str(actual)) != str(actual):
             raise ValueError(
-                f"its metadata says {name} {metadata[name]} and its tokens have shape {list(context.tokens.shape)}"
+                f"its metadata says {name} {metadata[name]} and its tokens have shape "
+                f"{list(context.positive.tokens.shape)}"
             )
     return context
+
+
+def _tokens_from_file(tensors: dict[str, Tensor], prefix: str) -> ContextTokens | None:
+    """What the file holds for one prompt; None for nothing. Raises ValueError for offsets without their tokens."""
+    named = {
+        name: tensors[f"{prefix}{name}"].float() for name in ("tokens", "time_offsets") if f"{prefix}{name}" in tensors
+    }
+    if not named:
+        return None
+    if "tokens" not in named:
+        raise ValueError(f"it holds {prefix}time_offsets without the {prefix}tokens that they are added to")
+    return ContextTokens(**named)
 
 
 def _read_header(length_bytes: bytes, read: Callable[[int], bytes], file_size: int) -> dict[str, Any]:
@@ -221,19 +190,13 @@ def _read_header(length_bytes: bytes, read: Callable[[int], bytes], file_size: i
     return header
 
 
-def _at(tokens: Tensor, offsets: Tensor | None, sigma: float) -> Tensor:
-    if offsets is None:
-        return tokens
-    return TrainedTokens(tokens, offsets).at(torch.tensor([sigma]))[0]
-
-
 def _require_finite(tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ValueError(f"{name} hold numbers that are not finite")
 
 
-def _info_to_metadata(info: ContextInfo) -> dict[str, str]:
+def _info_to_metadata(info: TrainingInfo) -> dict[str, str]:
     """Metadata strings: text as it is, numbers and lists as JSON; what is not known is left out."""
     metadata = {}
     for name, value in dataclasses.asdict(info).items():
@@ -244,16 +207,16 @@ def _info_to_metadata(info: ContextInfo) -> dict[str, str]:
     return metadata
 
 
-def _info_from_metadata(metadata: dict[str, str]) -> ContextInfo:
+def _info_from_metadata(metadata: dict[str, str]) -> TrainingInfo:
     """The fields this version knows; a field that is missing, or that another version writes differently, takes its
     default."""
     known: dict[str, Any] = {"pack_version": ""}  # this version did not write a file that does not say so
-    for field in dataclasses.fields(ContextInfo):
+    for field in dataclasses.fields(TrainingInfo):
         try:
             known[field.name] = _PARSERS[str(field.type)](metadata[field.name])
         except (KeyError, ValueError, TypeError, RecursionError):
             continue
-    return ContextInfo(**known)
+    return TrainingInfo(**known)
 
 
 # By annotation, which `from __future__ import annotations` keeps as text.

@@ -1,4 +1,4 @@
-"""What is optimised: the context tokens, and where asked for an offset to them for each range of sigma.
+"""Context tokens: a few vectors for each block of the model, and where asked for an offset to them by noise level.
 
 One set for each block follows P+ (Voynov 2023, 2303.09522); offsets by block and time, starting at zero, follow
 SoftREPA (Lee 2025, 2503.08250) and NeTI (Alaluf 2023, 2305.15391).
@@ -6,113 +6,75 @@ SoftREPA (Lee 2025, 2503.08250) and NeTI (Alaluf 2023, 2305.15391).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..settings import TrainingSettings
-
 
 @dataclass(frozen=True)
-class TrainedTokens:
-    """tokens [blocks,K,D]; time_offsets [blocks,S,K,D], one for each of S equal ranges of sigma, or None."""
+class ContextTokens:
+    """tokens [blocks,K,D]; time_offsets [blocks,S,K,D], added to them, one for each of S equal ranges of levels, or
+    None.
+
+    Raises ValueError where the two do not belong together.
+    """
 
     tokens: Tensor
     time_offsets: Tensor | None = None
 
-    def at(self, sigma: Tensor) -> Tensor:
-        """The tokens at noise levels sigma [B]: [blocks,K,D], or [B,blocks,K,D] where they depend on it."""
+    def __post_init__(self) -> None:
+        for name, tensor, axes in (("tokens", self.tokens, 3), ("time_offsets", self.time_offsets, 4)):
+            layout = "[blocks, tokens, context_dim]" if axes == 3 else "[blocks, ranges, tokens, context_dim]"
+            if tensor is not None and (tensor.ndim != axes or 0 in tensor.shape):
+                raise ValueError(f"{name} have shape {list(tensor.shape)}, expected {layout}")
+        offsets = self.time_offsets
+        if offsets is not None and (offsets.shape[0], *offsets.shape[2:]) != tuple(self.tokens.shape):
+            raise ValueError(
+                f"time_offsets have shape {list(offsets.shape)}, expected ranges of levels beside the tokens' "
+                f"{list(self.tokens.shape)}"
+            )
+
+    @property
+    def num_blocks(self) -> int:
+        return self.tokens.shape[0]
+
+    @property
+    def count(self) -> int:
+        """Tokens for each block."""
+        return self.tokens.shape[1]
+
+    @property
+    def context_dim(self) -> int:
+        return self.tokens.shape[2]
+
+    @property
+    def ranges(self) -> int:
+        """How many equal ranges of levels have tokens of their own; 1 where all share one set."""
+        return 1 if self.time_offsets is None else self.time_offsets.shape[1]
+
+    def at(self, level: Tensor) -> Tensor:
+        """The tokens at levels [B]: [blocks,K,D], or [B,blocks,K,D] where they depend on it."""
         if self.time_offsets is None:
             return self.tokens
-        chosen = self.time_offsets[:, sigma_range(sigma, self.time_offsets.shape[1])]
+        chosen = self.time_offsets[:, level_range(level, self.ranges)]
         return self.tokens + chosen.transpose(0, 1)
 
-    def part(self, tokens: slice) -> TrainedTokens:
+    def at_level(self, level: float) -> Tensor:
+        """The tokens [blocks,K,D] at one level."""
+        return self.tokens if self.time_offsets is None else self.at(torch.tensor([level]))[0]
+
+    def part(self, tokens: slice) -> ContextTokens:
         """The same with some of the K tokens of each block."""
         offsets = None if self.time_offsets is None else self.time_offsets[:, :, tokens].contiguous()
-        return TrainedTokens(self.tokens[:, tokens].contiguous(), offsets)
+        return ContextTokens(self.tokens[:, tokens].contiguous(), offsets)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, what there is of them."""
+        named = {"tokens": self.tokens}
+        return named if self.time_offsets is None else named | {"time_offsets": self.time_offsets}
 
 
-def sigma_range(sigma: Tensor, ranges: int) -> Tensor:
-    """Which of `ranges` equal parts of 0..1 each sigma lies in: [B] -> [B] of 0..ranges-1."""
-    return (sigma * ranges).long().clamp(0, ranges - 1)
-
-
-class TokenParameters:
-    """The leaves of the optimiser with their running average, float32 on one device.
-
-    start: [n,D] vectors that the first tokens begin at, repeated until there are K, or None to begin near zero.
-    """
-
-    def __init__(
-        self,
-        blocks: int,
-        context_dim: int,
-        settings: TrainingSettings,
-        generator: torch.Generator,
-        device: torch.device,
-        start: Tensor | None = None,
-    ) -> None:
-        self._blocks, self._ema = blocks, settings.ema
-        count = settings.num_tokens + settings.negative_tokens
-        sets = blocks if settings.per_block else 1
-        tokens = settings.init_std * torch.randn(sets, count, context_dim, generator=generator)
-        if start is not None:
-            rows = torch.arange(settings.num_tokens) % len(start)
-            tokens[:, : settings.num_tokens] += start.float().cpu()[rows]
-        self.leaves = [tokens.to(device).requires_grad_()]
-        if settings.time_ranges > 0:
-            offsets = torch.zeros(sets, settings.time_ranges, count, context_dim, device=device)
-            self.leaves.append(offsets.requires_grad_())
-        self._averages = [torch.zeros_like(leaf, requires_grad=False) for leaf in self.leaves]
-        self._updates = 0
-
-    def current(self) -> TrainedTokens:
-        """The tokens as they are, attached to the leaves, for every block."""
-        return self._for_blocks(self.leaves)
-
-    def update_average(self) -> None:
-        """Call after each optimiser step."""
-        self._updates += 1
-        for average, leaf in zip(self._averages, self.leaves, strict=True):
-            average.lerp_(leaf.detach(), 1 - self._ema)
-
-    @torch.no_grad()
-    def kept(self) -> TrainedTokens:
-        """A copy of what a context should hold: the average corrected for its start at zero, or the tokens as they
-        are."""
-        if self._ema == 0 or self._updates == 0:
-            return self._for_blocks([leaf.detach().clone() for leaf in self.leaves])
-        return self._for_blocks([average / (1 - self._ema**self._updates) for average in self._averages])
-
-    @torch.no_grad()
-    def reset_to(self, tokens: TrainedTokens) -> None:
-        """Goes back to earlier tokens, the average with them."""
-        sources = [tokens.tokens, tokens.time_offsets]
-        for leaf, average, source in zip(self.leaves, self._averages, sources, strict=False):
-            assert source is not None
-            leaf.copy_(source[: leaf.shape[0]])
-            average.zero_()
-        self._updates = 0
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything to save, by name."""
-        named = {f"leaf.{n}": leaf.detach() for n, leaf in enumerate(self.leaves)}
-        return (
-            named
-            | {f"average.{n}": average for n, average in enumerate(self._averages)}
-            | {"updates": torch.tensor(self._updates)}
-        )
-
-    @torch.no_grad()
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        for number, (leaf, average) in enumerate(zip(self.leaves, self._averages, strict=True)):
-            leaf.copy_(tensors[f"leaf.{number}"])
-            average.copy_(tensors[f"average.{number}"])
-        self._updates = int(tensors["updates"])
-
-    def _for_blocks(self, parts: Sequence[Tensor]) -> TrainedTokens:
-        expanded = [part.expand(self._blocks, *part.shape[1:]) for part in parts]
-        return TrainedTokens(*expanded)
+def level_range(level: Tensor, ranges: int) -> Tensor:
+    """Which of `ranges` equal parts of 0..1 each level lies in: any shape -> the same of 0..ranges-1."""
+    return (level * ranges).long().clamp(0, ranges - 1)

@@ -21,7 +21,10 @@ from anima_fast_train.nodes.anima.backbone import AnimaBackbone, anima_backbone
 from anima_fast_train.nodes.anima.gradient_scale import scale_gradient
 from anima_fast_train.nodes.anima.patch import patch_model
 from anima_fast_train.nodes.anima.recompute import activation_bytes
-from anima_fast_train.training.trainables.context_file import ContextInfo, ReferenceContext
+from anima_fast_train.training.conditioning import Conditioning
+from anima_fast_train.training.trainables.context_file import ReferenceContext
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
+from anima_fast_train.training.training_info import TrainingInfo
 
 SIGMA = torch.tensor([0.7])
 
@@ -46,7 +49,7 @@ def sampled_velocity(model: ModelPatcher) -> torch.Tensor:
 def gradient(backbone: AnimaBackbone) -> tuple[torch.Tensor, torch.Tensor]:
     """(loss, gradient) of tokens against a fixed target."""
     tokens = tokens_for(backbone.model).requires_grad_()
-    loss = (backbone.predict(x_t(), SIGMA, padded_context(), tokens) - noise(1, 16, 1, 8, 8, seed=9)).square().mean()
+    loss = (backbone.predict(x_t(), SIGMA, prompts(), tokens) - noise(1, 16, 1, 8, 8, seed=9)).square().mean()
     loss.backward()
     return loss.detach(), tokens.grad
 
@@ -58,25 +61,32 @@ def opened(model: ModelPatcher | None = None, **options: str) -> Iterator[AnimaB
         yield backbone
 
 
+def prompts(rows: int = 1) -> Conditioning:
+    return Conditioning(padded_context(rows))
+
+
 def check_prediction_is_that_of_the_sampler() -> None:
     with opened() as backbone, torch.no_grad():
-        prediction = backbone.predict(x_t(), SIGMA, padded_context())
+        prediction = backbone.predict(x_t(), SIGMA, prompts())
     torch.testing.assert_close(prediction, sampled_velocity(anima()), rtol=1e-3, atol=1e-4)
 
 
 def check_tokens_act_in_training_as_they_do_in_sampling() -> None:
-    context = ReferenceContext(tokens_for(anima()), info=ContextInfo(model_family="anima"))
+    context = ReferenceContext(ContextTokens(tokens_for(anima())), info=TrainingInfo(model_family="anima"))
     with opened() as backbone, torch.no_grad():
-        prediction = backbone.predict(x_t(), SIGMA, padded_context(), context.tokens)
+        prediction = backbone.predict(x_t(), SIGMA, prompts(), context.positive.tokens)
     torch.testing.assert_close(prediction, sampled_velocity(patch_model(anima(), context)), rtol=1e-3, atol=1e-4)
 
 
 def check_rows_can_have_tokens_of_their_own() -> None:
     with opened() as backbone, torch.no_grad():
         tokens = torch.stack([tokens_for(anima()), -tokens_for(anima())])
-        rows = x_t().expand(2, -1, -1, -1, -1), SIGMA.expand(2), padded_context(2)
+        rows = x_t().expand(2, -1, -1, -1, -1), SIGMA.expand(2), prompts(2)
         together = backbone.predict(*rows, tokens)
-        alone = [backbone.predict(x_t(), SIGMA, padded_context(2)[row : row + 1], tokens[row]) for row in range(2)]
+        alone = [
+            backbone.predict(x_t(), SIGMA, Conditioning(padded_context(2)[row : row + 1]), tokens[row])
+            for row in range(2)
+        ]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-3, atol=1e-4)
 
 
@@ -84,10 +94,10 @@ def check_patches_of_the_wired_model_act_in_training() -> None:
     model = anima().clone()
     weight = model.model.diffusion_model.blocks[0].mlp.layer1.weight
     model.add_patches({"diffusion_model.blocks.0.mlp.layer1.weight": ("diff", (noise(*weight.shape, seed=3) * 0.1,))})
-    context = ReferenceContext(tokens_for(anima()), info=ContextInfo(model_family="anima"))
+    context = ReferenceContext(ContextTokens(tokens_for(anima())), info=TrainingInfo(model_family="anima"))
     model = patch_model(model, context)
     with opened(model) as backbone, torch.no_grad():
-        prediction = backbone.predict(x_t(), SIGMA, padded_context())
+        prediction = backbone.predict(x_t(), SIGMA, prompts())
     torch.testing.assert_close(prediction, sampled_velocity(model), rtol=1e-3, atol=1e-4)
     assert not torch.allclose(prediction, sampled_velocity(anima()), atol=1e-2)
 
@@ -98,10 +108,7 @@ def check_gradient_agrees_with_finite_differences() -> None:
         tokens, direction, step = tokens_for(anima()), grad / grad.norm(), 0.05
         with torch.no_grad():
             losses = [
-                (
-                    backbone.predict(x_t(), SIGMA, padded_context(), tokens + shift * direction)
-                    - noise(1, 16, 1, 8, 8, seed=9)
-                )
+                (backbone.predict(x_t(), SIGMA, prompts(), tokens + shift * direction) - noise(1, 16, 1, 8, 8, seed=9))
                 .square()
                 .mean()
                 for shift in (step, -step)
@@ -125,7 +132,7 @@ def check_auto_recomputes_only_where_memory_would_not_suffice() -> None:
         for free, expected in ((1e15, False), (1e3, True)):
             management.get_free_memory = lambda *_, free=free: free
             with opened(checkpointing="auto") as backbone, torch.no_grad():
-                backbone.predict(x_t(), SIGMA, padded_context())
+                backbone.predict(x_t(), SIGMA, prompts())
                 assert backbone.recomputes is expected
     finally:
         management.get_free_memory = measure
@@ -160,9 +167,9 @@ def check_everything_is_as_it_was_after_training() -> None:
 def check_everything_is_as_it_was_after_a_cancel() -> None:
     before = snapshot()
     with raises(management.InterruptProcessingException), opened() as backbone:
-        backbone.predict(x_t(), SIGMA, padded_context())
+        backbone.predict(x_t(), SIGMA, prompts())
         management.interrupt_current_processing()
-        backbone.predict(x_t(), SIGMA, padded_context())
+        backbone.predict(x_t(), SIGMA, prompts())
     assert snapshot() == before
 
 
@@ -176,7 +183,7 @@ def check_sampling_is_the_same_bit_by_bit_after_training() -> None:
 def check_encoding_in_the_middle_of_training_is_allowed() -> None:
     with opened() as backbone:
         first = gradient(backbone)
-        context = backbone.encode_prompt("1girl")
+        context = backbone.encode_prompt("1girl").vectors
         assert not management.in_training
         second = gradient(backbone)
     assert context.shape == (1, 512, 1024)
@@ -185,7 +192,7 @@ def check_encoding_in_the_middle_of_training_is_allowed() -> None:
 
 def check_encoded_tensors_may_be_remembered_for_the_backward_pass() -> None:
     with opened() as backbone:
-        latent, context = backbone.encode_image(torch.rand(2, 64, 48, 3)), backbone.encode_prompt("1girl")
+        latent, context = backbone.encode_image(torch.rand(2, 64, 48, 3)), backbone.encode_prompt("1girl").vectors
     assert latent.shape == (2, 16, 1, 8, 6)
     assert latent.dtype == context.dtype == torch.float32
     assert not latent.is_inference() and not context.is_inference()
@@ -262,7 +269,7 @@ def check_a_model_that_comfyui_streams_is_refused() -> None:
     management.load_models_gpu = lambda *_, **__: None
     try:
         with raises(ValueError, "--novram"), opened(model) as backbone:
-            backbone.predict(x_t(), SIGMA, padded_context())
+            backbone.predict(x_t(), SIGMA, prompts())
     finally:
         model.model.model_lowvram = False
         management.load_models_gpu = load
@@ -299,7 +306,7 @@ def check_a_comfyui_that_has_no_place_for_tokens_is_refused() -> None:
     attention.compute_qkv = without_patches
     try:
         with raises(ValueError, "ComfyUI is 0.", "0.29 or newer"):
-            patch_model(anima(), ReferenceContext(tokens_for(anima())))
+            patch_model(anima(), ReferenceContext(ContextTokens(tokens_for(anima()))))
     finally:
         attention.compute_qkv = original
 
@@ -311,7 +318,7 @@ def check_only_the_pytorch_attention_is_used() -> None:
     backbone_module.attention_pytorch = lambda *args, **kwargs: used.append(1) or original(*args, **kwargs)
     try:
         with opened() as backbone, torch.no_grad():
-            backbone.predict(x_t(), SIGMA, padded_context())
+            backbone.predict(x_t(), SIGMA, prompts())
     finally:
         backbone_module.attention_pytorch = original
     assert len(used) == 2 * len(anima().model.diffusion_model.blocks)

@@ -13,7 +13,9 @@ from check_patch import context_for
 from small_models import anima, clip, noise, raises, vae
 
 from anima_fast_train.nodes.compare_contexts_node import CompareContexts
-from anima_fast_train.training.trainables.context_file import ContextInfo, ReferenceContext
+from anima_fast_train.training.trainables.context_file import ReferenceContext
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
+from anima_fast_train.training.training_info import TrainingInfo
 
 SETTINGS = {
     "prompts": "1girl",
@@ -68,7 +70,7 @@ def check_cancel_stops_between_two_steps() -> None:
 
 
 def check_a_context_for_another_model_is_named_before_anything_is_drawn() -> None:
-    wrong = ReferenceContext(noise(28, 4, 1024), info=ContextInfo(model_family="anima"))
+    wrong = ReferenceContext(ContextTokens(noise(28, 4, 1024)), info=TrainingInfo(model_family="anima"))
     sampled: list[int] = []
     with (
         progress_told_to(lambda value, total: sampled.append(value)),

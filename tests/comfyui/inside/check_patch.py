@@ -11,16 +11,19 @@ from small_models import anima, noise, padded_context, raises
 
 from anima_fast_train.nodes.anima.insertion import FreeSlots, TokenSet, insert_into_call
 from anima_fast_train.nodes.anima.patch import ContextPatch, patch_model, rows_of
-from anima_fast_train.training.trainables.context_file import ContextInfo, ReferenceContext
+from anima_fast_train.training.trainables.context_file import ReferenceContext
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
 from anima_fast_train.training.trainables.padding_slots import insert_tokens
+from anima_fast_train.training.training_info import TrainingInfo
 
 POSITIVE_AND_NEGATIVE = [0, 1]
 
 
 def context_for(model: ModelPatcher, seed: int = 0, count: int = 4, with_negative: bool = False) -> ReferenceContext:
     blocks = len(model.model.diffusion_model.blocks)
-    negative = noise(blocks, 2, 1024, seed=seed + 100) if with_negative else None
-    return ReferenceContext(noise(blocks, count, 1024, seed=seed), negative, ContextInfo(model_family="anima"))
+    negative = ContextTokens(noise(blocks, 2, 1024, seed=seed + 100)) if with_negative else None
+    positive = ContextTokens(noise(blocks, count, 1024, seed=seed))
+    return ReferenceContext(positive, negative, TrainingInfo(model_family="anima"))
 
 
 @torch.inference_mode()
@@ -60,7 +63,7 @@ def check_apply_to_both_does_to_each_row_what_it_does_alone() -> None:
 
 def check_negative_tokens_act_on_the_negative_prompt() -> None:
     context = context_for(anima(), with_negative=True)
-    as_tokens = ReferenceContext(context.negative_tokens, info=context.info)
+    as_tokens = ReferenceContext(context.negative, info=context.info)
     both = predictions(patch_model(anima(), context, apply_to="both"))
     expected = predictions(patch_model(anima(), as_tokens, apply_to="negative"))[1]
     torch.testing.assert_close(both[1], expected, rtol=1e-4, atol=1e-4)
@@ -72,7 +75,7 @@ def check_scale_zero_is_the_unpatched_model_bit_by_bit() -> None:
 
 def check_scale_multiplies_the_tokens() -> None:
     context = context_for(anima())
-    doubled = ReferenceContext(context.tokens * 2, info=context.info)
+    doubled = ReferenceContext(ContextTokens(context.positive.tokens * 2), info=context.info)
     assert torch.equal(
         predictions(patch_model(anima(), context, scale=2.0)), predictions(patch_model(anima(), doubled))
     )
@@ -88,7 +91,8 @@ def check_the_model_that_came_in_is_not_touched() -> None:
 
 def check_chained_contexts_all_act() -> None:
     one, other = context_for(anima(), 0), context_for(anima(), 1, count=3)
-    joined = ReferenceContext(torch.cat([one.tokens, other.tokens], dim=1), info=one.info)
+    together = torch.cat([one.positive.tokens, other.positive.tokens], dim=1)
+    joined = ReferenceContext(ContextTokens(together), info=one.info)
     chained = predictions(patch_model(patch_model(anima(), one), other))
     assert torch.equal(chained, predictions(patch_model(anima(), joined)))
     assert not torch.allclose(chained[0], predictions(patch_model(anima(), one))[0], atol=1e-3)
@@ -127,13 +131,13 @@ def check_a_context_acts_between_its_percents_only() -> None:
 def check_time_offsets_act_at_the_sigmas_they_were_trained_for() -> None:
     plain = context_for(anima(), with_negative=True)
     low, high = (context_for(anima(), seed, with_negative=True) for seed in (5, 6))
-    timed = replace(
-        plain,
-        time_offsets=torch.stack([part.tokens - plain.tokens for part in (low, high)], dim=1),
-        negative_time_offsets=torch.stack(
-            [part.negative_tokens - plain.negative_tokens for part in (low, high)], dim=1
-        ),
-    )
+
+    def with_offsets(kind: str) -> ContextTokens:
+        own = getattr(plain, kind)
+        offsets = [getattr(part, kind).tokens - own.tokens for part in (low, high)]
+        return replace(own, time_offsets=torch.stack(offsets, dim=1))
+
+    timed = replace(plain, positive=with_offsets("positive"), negative=with_offsets("negative"))
     patched = patch_model(anima(), timed, apply_to="both")
     for sigma, expected in ((0.3, low), (0.7, high)):
         same = predictions(patch_model(anima(), expected, apply_to="both"), sigma)
@@ -184,6 +188,10 @@ def check_nothing_of_a_run_stays_after_cleanup() -> None:
 
 def check_a_context_for_another_model_is_refused_with_both_shapes() -> None:
     with raises(ValueError, "28 blocks of width 1024", "10 blocks of width 1024"):
-        patch_model(anima(), ReferenceContext(noise(28, 4, 1024), info=ContextInfo(model_family="anima")))
+        patch_model(
+            anima(), ReferenceContext(ContextTokens(noise(28, 4, 1024)), info=TrainingInfo(model_family="anima"))
+        )
     with raises(ValueError, "10 blocks of width 768", "10 blocks of width 1024"):
-        patch_model(anima(), ReferenceContext(noise(10, 4, 768), info=ContextInfo(model_family="anima")))
+        patch_model(
+            anima(), ReferenceContext(ContextTokens(noise(10, 4, 768)), info=TrainingInfo(model_family="anima"))
+        )

@@ -76,7 +76,7 @@ def check_each_preview_is_a_picture_at_training_size_with_its_context_beside_it(
     assert first.shape == (SIZE[1], SIZE[0], 3)
     assert (first != second).any()
     assert [context.info.steps for context in contexts] == [2, 4]
-    assert not torch.equal(contexts[0].tokens, contexts[1].tokens)
+    assert not torch.equal(contexts[0].positive.tokens, contexts[1].positive.tokens)
 
 
 def check_a_second_run_overwrites_nothing() -> None:

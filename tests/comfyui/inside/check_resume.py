@@ -24,7 +24,7 @@ from anima_fast_train.nodes.training_run import train_on_references
 from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.result import StepReport
 from anima_fast_train.training.settings import TrainingSettings
-from anima_fast_train.training.stopping import BestTokens
+from anima_fast_train.training.stopping import BestState
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 
 SETTINGS = TrainingSettings(
@@ -138,12 +138,12 @@ def check_a_missing_checkpoint_is_one_sentence() -> None:
 
 
 def check_a_diverged_training_keeps_tokens_that_load_context_can_read() -> None:
-    diverged, BestTokens.diverged = BestTokens.diverged, lambda *_: True
+    diverged, BestState.diverged = BestState.diverged, lambda *_: True
     try:
         with temporary_folders() as models:
             with raises(ValueError, "training diverged", "diverged_00001_.safetensors, for Load Context"):
                 train(CheckpointOptions(), replace(SETTINGS, steps=4, evaluations=4))
             kept = ReferenceContext.load(models / "anima_contexts" / "diverged_00001_.safetensors")
     finally:
-        BestTokens.diverged = diverged
-    assert kept.tokens.isfinite().all()
+        BestState.diverged = diverged
+    assert kept.positive.tokens.isfinite().all()

@@ -41,8 +41,8 @@ def train(settings: TrainingSettings = SETTINGS, options: TrainingOptions = Trai
 
 def check_the_loss_falls_and_the_outputs_are_those_of_the_node() -> None:
     context, info, loss_map = train().args
-    assert context.tokens.shape == (10, 4, 1024)
-    assert context.tokens.isfinite().all()
+    assert context.positive.tokens.shape == (10, 4, 1024)
+    assert context.positive.tokens.isfinite().all()
     assert context.info.inside_after < context.info.inside_before
     assert len(loss_map["loss"]) == SETTINGS.steps
     assert "evaluation loss inside the mask" in info and "peak memory" in info
@@ -50,7 +50,9 @@ def check_the_loss_falls_and_the_outputs_are_those_of_the_node() -> None:
 
 def check_the_same_seed_trains_the_same_tokens() -> None:
     short = replace(SETTINGS, steps=2)
-    first, second, other = (train(settings).args[0].tokens for settings in (short, short, replace(short, seed=5)))
+    first, second, other = (
+        train(settings).args[0].positive.tokens for settings in (short, short, replace(short, seed=5))
+    )
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
@@ -80,7 +82,7 @@ def check_a_first_step_without_memory_is_tried_again_with_checkpointing() -> Non
         result, notes = train_within_memory(backbone, latents, replace(SETTINGS, steps=2))
         assert backbone.recomputes
     assert notes == (OUT_OF_MEMORY_NOTE,)
-    assert len(result.losses) == 2
+    assert len(result.history.losses) == 2
 
 
 def check_a_later_step_without_memory_is_an_error() -> None:
@@ -123,7 +125,7 @@ def check_noise_is_not_what_is_learned() -> None:
         x_t, target = backbone.add_noise(reference.latent, eps, sigma), backbone.target(reference.latent, eps, sigma)
         with torch.no_grad():
             plain, learned = (
-                (backbone.predict(x_t, sigma, reference.context, tokens) - target).square().mean()
-                for tokens in (None, result.context.tokens)
+                (backbone.predict(x_t, sigma, reference.conditioning, tokens) - target).square().mean()
+                for tokens in (None, result.trained.positive.tokens)
             )
     assert learned < plain

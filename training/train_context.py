@@ -1,0 +1,50 @@
+"""Trains context tokens: the trainer with the first of its trainables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from .backbone import Backbone, TokenBackbone
+from .diffusion.guidance import GuidedBackbone
+from .references.encode import EncodedReference
+from .result import StepReport, TrainingResult
+from .run_state import CheckpointPlan, TrainingState
+from .settings import TrainingSettings
+from .trainables.token_trainable import TokenTrainable, prompt_vectors
+from .trainer import Trainer
+
+
+def train_context_tokens(
+    backbone: TokenBackbone,
+    references: Sequence[EncodedReference],
+    settings: TrainingSettings = TrainingSettings(),
+    on_step: Callable[[StepReport], None] | None = None,
+    checkpoints: CheckpointPlan | None = None,
+    resume: TrainingState | None = None,
+) -> TrainingResult:
+    """Optimises context tokens for the references; the backbone's weights are never touched.
+
+    The same seed gives the same tokens on the same machine: all randomness comes from CPU generators. A resumed run
+    continues to the tokens of the uninterrupted one. Raises ValueError for settings that make no sense or do not fit
+    the resumed run, TrainingDiverged, and whatever `on_step` raises.
+    """
+    settings.validate()
+    trainer = context_trainer(backbone, references, settings)
+    if resume is not None:
+        trainer.load_state(resume)
+    return trainer.run(on_step, checkpoints)
+
+
+def context_trainer(
+    backbone: TokenBackbone, references: Sequence[EncodedReference], settings: TrainingSettings
+) -> Trainer:
+    """A trainer before its first step."""
+    if not references:
+        raise ValueError("no reference image came, expected at least one")
+    generator = torch.Generator().manual_seed(settings.seed)
+    start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
+    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start)
+    model: Backbone = GuidedBackbone(backbone, settings.cfg) if settings.negative_tokens else backbone
+    return Trainer(model, tokens, references, settings, generator)

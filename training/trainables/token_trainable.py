@@ -1,0 +1,104 @@
+"""Context tokens as the optimiser moves them: the first trainable (Textual Inversion, Gal 2022, arXiv 2208.01618)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..backbone import TokenBackbone
+from ..diffusion.guidance import ForBothPrompts
+from ..settings import TrainingSettings
+from ..training_info import TrainingInfo
+from .context_file import ReferenceContext
+from .context_tokens import ContextTokens
+from .trainable import Kept
+
+
+class TokenTrainable:
+    """The tokens, their offsets by level where asked for, and the running average of both; float32 on one device.
+
+    With settings.negative_tokens the last of them are for the negative prompt, and the backbone is to be guided.
+    generator: a CPU generator for the values before the first step. start: [n,D] vectors that the prompt's tokens begin
+    at, repeated until there are enough, or None to begin near zero.
+    """
+
+    def __init__(
+        self,
+        backbone: TokenBackbone,
+        settings: TrainingSettings,
+        generator: torch.Generator,
+        device: torch.device,
+        start: Tensor | None = None,
+    ) -> None:
+        self._blocks, self._ema = backbone.num_blocks, settings.ema
+        self._positive, self._negative = settings.num_tokens, settings.negative_tokens
+        count = self._positive + self._negative
+        sets = self._blocks if settings.per_block else 1
+        tokens = settings.init_std * torch.randn(sets, count, backbone.context_dim, generator=generator)
+        if start is not None:
+            rows = torch.arange(self._positive) % len(start)
+            tokens[:, : self._positive] += start.float().cpu()[rows]
+        self.leaves = [tokens.to(device).requires_grad_()]
+        if settings.time_ranges > 0:
+            offsets = torch.zeros(sets, settings.time_ranges, count, backbone.context_dim, device=device)
+            self.leaves.append(offsets.requires_grad_())
+        self._averages = [torch.zeros_like(leaf, requires_grad=False) for leaf in self.leaves]
+        self._updates = 0
+
+    def at(self, level: Tensor, kept: Kept | None = None) -> Tensor | ForBothPrompts:
+        tokens = (self._for_blocks(self.leaves) if kept is None else ContextTokens(**kept)).at(level)
+        if self._negative == 0:
+            return tokens
+        return ForBothPrompts(tokens[..., : self._positive, :], tokens[..., self._positive :, :])
+
+    def after_step(self) -> None:
+        self._updates += 1
+        for average, leaf in zip(self._averages, self.leaves, strict=True):
+            average.lerp_(leaf.detach(), 1 - self._ema)
+
+    @torch.no_grad()
+    def kept(self) -> Kept:
+        """The average corrected for its start at zero, or the tokens as they are."""
+        if self._ema == 0 or self._updates == 0:
+            return self._for_blocks([leaf.detach().clone() for leaf in self.leaves]).tensors()
+        return self._for_blocks([average / (1 - self._ema**self._updates) for average in self._averages]).tensors()
+
+    @torch.no_grad()
+    def reset_to(self, kept: Kept) -> None:
+        for leaf, average, source in zip(self.leaves, self._averages, kept.values(), strict=True):
+            leaf.copy_(source[: leaf.shape[0]])
+            average.zero_()
+        self._updates = 0
+
+    def state(self) -> dict[str, Tensor]:
+        named = {f"leaf.{n}": leaf.detach() for n, leaf in enumerate(self.leaves)}
+        averages = {f"average.{n}": average for n, average in enumerate(self._averages)}
+        return named | averages | {"updates": torch.tensor(self._updates)}
+
+    @torch.no_grad()
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        for number, (leaf, average) in enumerate(zip(self.leaves, self._averages, strict=True)):
+            leaf.copy_(tensors[f"leaf.{number}"])
+            average.copy_(tensors[f"average.{number}"])
+        self._updates = int(tensors["updates"])
+
+    def export(self, kept: Kept, info: TrainingInfo) -> ReferenceContext:
+        tokens = ContextTokens(**{name: tensor.cpu() for name, tensor in kept.items()})
+        positive = tokens.part(slice(None, self._positive))
+        negative = tokens.part(slice(self._positive, None)) if self._negative else None
+        return ReferenceContext(positive, negative, info)
+
+    def _for_blocks(self, parts: Sequence[Tensor]) -> ContextTokens:
+        return ContextTokens(*(part.expand(self._blocks, *part.shape[1:]) for part in parts))
+
+
+def prompt_vectors(backbone: TokenBackbone, text: str) -> Tensor:
+    """The vectors [n,D] that a text is encoded to, without the zeros that end it. Raises ValueError where it has
+    none."""
+    vectors = backbone.encode_prompt(text).vectors[0]
+    used = vectors[(vectors != 0).any(-1)]
+    if len(used) == 0:
+        raise ValueError(f"init_text is {text!r}, expected words that the model knows")
+    return used
