@@ -7,7 +7,7 @@ from torch import Tensor
 from ..masking.sources import extract_mask
 from ..training.references.reference import references_from_batch, unmasked_references
 from ..training.references.reference_list import ReferenceList
-from .anima.backbone import usable_outside_inference
+from .anima.backbone import copy_outside_inference
 from .options.training_options import TrainingOptions
 
 
@@ -22,12 +22,10 @@ def masked_references(
     if reference_image is None:
         return ReferenceList()
     masks = (
-        None
-        if training_mask is None
-        else usable_outside_inference(extract_mask(options.mask_source, mask=training_mask))
+        None if training_mask is None else copy_outside_inference(extract_mask(options.mask_source, mask=training_mask))
     )
     return ReferenceList(
-        tuple(references_from_batch(usable_outside_inference(reference_image), masks, emphasis=usable(attention_map)))
+        tuple(references_from_batch(copy_outside_inference(reference_image), masks, emphasis=usable(attention_map)))
     )
 
 
@@ -37,7 +35,7 @@ def whole_references(reference_image: Tensor | None, attention_map: Tensor | Non
     if reference_image is None:
         return ReferenceList(whole=True)
     return ReferenceList(
-        tuple(unmasked_references(usable_outside_inference(reference_image), usable(attention_map))), whole=True
+        tuple(unmasked_references(copy_outside_inference(reference_image), usable(attention_map))), whole=True
     )
 
 
@@ -51,7 +49,7 @@ def require_image(reference_image: Tensor | None, **others: Tensor | None) -> No
 
 
 def usable(attention_map: Tensor | None) -> Tensor | None:
-    return None if attention_map is None else usable_outside_inference(attention_map)
+    return None if attention_map is None else copy_outside_inference(attention_map)
 
 
 def joined(first: ReferenceList, added: ReferenceList | None) -> ReferenceList:

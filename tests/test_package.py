@@ -113,7 +113,7 @@ def test_comfyui_manager_installs_what_comfyui_does_not_bring(project: dict[str,
 
 
 def test_names_and_versions_agree(project: dict[str, Any]) -> None:
-    from anima_fast_train.training.trainables.context_file import PACK_VERSION
+    from anima_fast_train.training.training_info import PACK_VERSION
 
     assert project["project"]["name"] == "anima-fast-train"
     assert project["project"]["version"] == PACK_VERSION

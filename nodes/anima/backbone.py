@@ -64,7 +64,7 @@ class AnimaBackbone(RectifiedFlow):
             # One at a time: a video VAE takes a batch of pictures for the frames of one video.
             latents = torch.cat([self.vae.encode(one[None]) for one in image])
             latents = self.model.model.process_latent_in(latents.float())
-        return usable_outside_inference(latents.to(self.model.load_device))
+        return copy_outside_inference(latents.to(self.model.load_device))
 
     def encode_prompt(self, prompt: str) -> Conditioning:
         """Vectors [1,L,1024] float32: the text encoder's output through Anima's adapter, padded with zeros to 512."""
@@ -78,7 +78,7 @@ class AnimaBackbone(RectifiedFlow):
                 extras["t5xxl_ids"][None].to(device),
                 extras["t5xxl_weights"][None, :, None].to(device, dtype),
             )
-        return Conditioning(usable_outside_inference(vectors.float()), to_one_length=self.family.to_one_length)
+        return Conditioning(copy_outside_inference(vectors.float()), to_one_length=self.family.to_one_length)
 
     def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
         """The velocity at x_t [B,16,1,h,w] and levels [B], which are Anima's sigmas; float32, computed in the precision
@@ -191,7 +191,7 @@ def in_training() -> Iterator[None]:
         management.in_training = before
 
 
-def usable_outside_inference(tensor: Tensor) -> Tensor:
+def copy_outside_inference(tensor: Tensor) -> Tensor:
     """A copy that a backward pass may remember."""
     with torch.inference_mode(False):
         return tensor.clone()

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...masking.framing import Framing
 from ...training.references.augmentation import BACKGROUNDS, LARGEST_CROP, Augmentation, Backgrounds, ImageAugmentation
 from ...training.references.caption import CaptionOptions
-from ..anima.backbone import usable_outside_inference
+from ..anima.backbone import copy_outside_inference
 
 DEFAULTS = CaptionOptions()
 
@@ -113,7 +113,7 @@ def read_augmentation(
     background_images: Tensor | None = None,
 ) -> Augmentation:
     """What the inputs say; the templates come from the training node. Raises ValueError where they make no sense."""
-    images = () if background_images is None else tuple(usable_outside_inference(background_images)[..., :3])
+    images = () if background_images is None else tuple(copy_outside_inference(background_images)[..., :3])
     return Augmentation(
         CaptionOptions("", name, shuffle_tags, tag_dropout, caption_dropout),
         ImageAugmentation(flip_augmentation, random_crop, backgrounds, images),

@@ -329,7 +329,7 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
     code = f"""if True:
         import functools, os, signal, sys
         from anima_fast_train.training.command_line import before_after, main
-        from anima_fast_train.training.train_context import context_trainer
+        from anima_fast_train.training.trainer import Trainer
 
         def die(*_):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -345,7 +345,7 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
             child = os.fork()
             if child == 0:
                 if left == 0:
-                    ContextTrainer.step = die
+                    Trainer.step = die
                 os.fsync = count_down
                 sys.argv = ["anima-fast-train", "train", *sys.argv[1:], "--output", str(left)]
                 main()

@@ -43,7 +43,9 @@ def require_positive(**numbers: int) -> None:
             raise ValueError(f"{name} is {value}, expected 1 or more")
 
 
-def measured(name: str, output: Path, measure: Callable[[Say], Sequence[Any]], table: Callable[[Any], str]) -> None:
+def measure_and_print(
+    name: str, output: Path, measure: Callable[[Say], Sequence[Any]], table: Callable[[Any], str]
+) -> None:
     """Measures, keeps the rows in `output` as NAME.json and prints their table."""
     folder = require_writable(output)
     rows = measure(lambda text: tqdm.write(text, file=sys.stderr))
@@ -55,13 +57,13 @@ def measured(name: str, output: Path, measure: Callable[[Say], Sequence[Any]], t
 def compare_command(seeds: Seeds = 10, output: Output = Path("output/compare")) -> None:
     """Train every variant of the README's table on the same references and print the medians."""
     require_positive(seeds=seeds)
-    measured("compare", output, lambda say: compare.measure(seeds, say), compare.table)
+    measure_and_print("compare", output, lambda say: compare.measure(seeds, say), compare.table)
 
 
 def compare_steps_command(seeds: Seeds = 10, output: Output = Path("output/compare-steps")) -> None:
     """Count the steps that each technique needs to reach what plain settings reach in a whole run."""
     require_positive(seeds=seeds)
-    measured("compare-steps", output, lambda say: compare_steps.measure(seeds, say), compare_steps.table)
+    measure_and_print("compare-steps", output, lambda say: compare_steps.measure(seeds, say), compare_steps.table)
 
 
 def compare_crop_command(
@@ -73,7 +75,9 @@ def compare_crop_command(
 ) -> None:
     """Measure what cropping to a small subject brings: tokens a step, and the loss after the same time."""
     require_positive(references=references, steps=steps)
-    measured("compare-crop", output, lambda say: compare_crop.measure(references, steps, say), compare_crop.report)
+    measure_and_print(
+        "compare-crop", output, lambda say: compare_crop.measure(references, steps, say), compare_crop.report
+    )
 
 
 def compare_negative_command(
@@ -85,7 +89,7 @@ def compare_negative_command(
 ) -> None:
     """Measure whether negative tokens bring guided samples nearer to the reference after the same time."""
     require_positive(seeds=seeds, steps=steps)
-    measured(
+    measure_and_print(
         "compare-negative", output, lambda say: compare_negative.measure(seeds, steps, say), compare_negative.table
     )
 
@@ -93,7 +97,9 @@ def compare_negative_command(
 def compare_verdicts_command(seeds: Seeds = 5, output: Output = Path("output/compare-verdicts")) -> None:
     """Show what the verdict says of trainings whose end is known beforehand, beside what an artist sees."""
     require_positive(seeds=seeds)
-    measured("compare-verdicts", output, lambda say: compare_verdicts.measure(seeds, say), compare_verdicts.table)
+    measure_and_print(
+        "compare-verdicts", output, lambda say: compare_verdicts.measure(seeds, say), compare_verdicts.table
+    )
 
 
 def bench_command(

@@ -30,7 +30,7 @@ from ..references.encode import encode_references
 from ..references.prepare import prepare_reference
 from ..references.reference import Reference, make_reference
 from ..settings import TrainingSettings
-from .equal_time import equal_steps, timed
+from .equal_time import equal_steps, train_timed
 
 FIRST_SEED = 300
 IMAGE_SIDE = 1024
@@ -120,7 +120,7 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
                     cropped,
                     steps=equal_steps(backbone, (encoded["cropped to the mask"], cropped), (encoded[name], cropped)),
                 )
-            took, result = timed(backbone, encoded[name], settings)
+            took, result = train_timed(backbone, encoded[name], settings)
             learned = result.trained.positive.at
             width, height = encoded[name][0].image_size
             shares = [grid.measure(learned).inside / grid.before.inside for grid in grids.values()]

@@ -14,7 +14,7 @@ from ..miniature.backbone import MiniatureBackbone
 from ..miniature.scene import draw_reference
 from ..settings import TrainingSettings
 from .compare import FIRST_SEED, drawn_reference
-from .equal_time import equal_steps, timed
+from .equal_time import equal_steps, train_timed
 from .sample_distance import distance_of_samples
 
 NEGATIVE_TOKENS = 8
@@ -41,10 +41,10 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
         scene, encoded = draw_reference(seed), drawn_reference(backbone, seed)
         positive = TrainingSettings(steps=steps, seed=seed)
         without = distance_of_samples(backbone, scene, None, positive.cfg)
-        seconds, result = timed(backbone, encoded, positive)
+        seconds, result = train_timed(backbone, encoded, positive)
         both = replace(positive, negative_tokens=NEGATIVE_TOKENS)
         both = replace(both, steps=equal_steps(backbone, (encoded, positive), (encoded, both)))
-        took, other = timed(backbone, encoded, both)
+        took, other = train_timed(backbone, encoded, both)
         for name, settings, spent, learned in (
             ("positive only", positive, seconds, result),
             ("positive and negative", both, took, other),

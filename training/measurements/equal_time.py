@@ -18,7 +18,7 @@ from ..train_context import train_context_tokens
 PILOT_STEPS = 40
 
 
-def timed(
+def train_timed(
     backbone: MiniatureBackbone, references: list[EncodedReference], settings: TrainingSettings
 ) -> tuple[float, TrainingResult]:
     """Seconds on one processor, which are those of the clock on the wall unless other programs want it too, and the
@@ -50,6 +50,7 @@ def equal_steps(
     compared.
     """
     pilots = [
-        timed(backbone, references, replace(settings, steps=PILOT_STEPS))[0] for references, settings in (first, second)
+        train_timed(backbone, references, replace(settings, steps=PILOT_STEPS))[0]
+        for references, settings in (first, second)
     ]
     return max(1, round(first[1].steps * pilots[0] / pilots[1]))

@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
-from ..diffusion.parametrisation import RectifiedFlow
 from ..conditioning import Conditioning
+from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
 from ..trainables.context_file import ReferenceContext
 from .architecture import MiniatureTransformer, TransformerSize
