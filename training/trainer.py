@@ -70,7 +70,7 @@ class ContextTrainer:
             backbone.num_blocks, backbone.context_dim, settings, self.generator, self.device, start
         )
         self.model: Backbone = (
-            GuidedBackbone(backbone, settings.num_tokens, settings.cfg) if settings.negative_tokens else backbone
+            GuidedBackbone(backbone, settings.num_tokens, settings.guidance) if settings.negative_tokens else backbone
         )
         self.optimiser = torch.optim.AdamW(self.tokens.leaves, lr=1.0, weight_decay=settings.weight_decay)
         self.batches = BatchSource(self.model, references, settings, len(self.rates), self.generator)
@@ -265,7 +265,7 @@ class ContextTrainer:
         history = asdict(self.history)
         history["evaluations"] = [[step, asdict(measured)] for step, measured in self.history.evaluations.items()]
         record = {
-            "settings": asdict(self.settings),
+            "settings": self.settings.to_record(),
             **self._fingerprint,
             "history": history,
             "position": {"done": self.done, "retries": self.retries, "drawn": self._drawn, "seconds": self.seconds},
@@ -276,7 +276,7 @@ class ContextTrainer:
 
     def load_state(self, state: TrainingState) -> None:
         """Continues another run of the same settings and references. Raises ValueError that names what differs."""
-        state.check_fits(settings=asdict(self.settings), **self._fingerprint)
+        state.check_fits(settings=self.settings.to_record(), **self._fingerprint)
         tensors, record = state.tensors, copy.deepcopy(state.record)  # the run goes on writing into the lists
         self.generator.set_state(tensors["generator"])
         self.tokens.load_state(tensors)

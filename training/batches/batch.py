@@ -79,8 +79,8 @@ class BatchSource:
         )
 
     def _emphasis(self, shown: Sequence[AugmentedReference]) -> Tensor | None:
-        """1 where an attention map is black, attention_weight where it is white."""
+        """1 where an attention map is black, emphasis_weight where it is white."""
         if all(view.emphasis is None for view in shown):
             return None
         maps = [torch.zeros_like(view.latent_mask) if view.emphasis is None else view.emphasis for view in shown]
-        return 1 + (self._settings.attention_weight - 1) * torch.cat(maps)
+        return 1 + (self._settings.emphasis_weight - 1) * torch.cat(maps)
