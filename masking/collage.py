@@ -8,32 +8,67 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..declared import ARTIST, check, setting
 from .framed import Box, resize_image, resize_mask
 
 # Below this a cell is smaller than one latent cell of an 8x codec and carries nothing.
 _SMALLEST_CELL = 8
 
 
+TOPIC = "Collage"
+
+
 @dataclass(frozen=True)
 class CollageLayout:
     """The frame of a collage; rows and columns are chosen to show the references as large as possible where they are
-    None."""
+    0."""
 
-    width: int = 1024
-    height: int = 1024
-    rows: int | None = None
-    columns: int | None = None
-    gutter: int = 16  # pixels between cells and around them
-    background: str = "#181818"
+    width: int = setting(
+        1024,
+        help="Of the frame, in pixels.",
+        topic=TOPIC,
+        audience=ARTIST,
+        least=1,
+        most=16_384,
+        widget_least=64,
+        widget_most=8192,
+        step=16,
+        unit="pixels",
+    )
+    height: int = setting(
+        1024,
+        help="Of the frame, in pixels.",
+        topic=TOPIC,
+        audience=ARTIST,
+        least=1,
+        most=16_384,
+        widget_least=64,
+        widget_most=8192,
+        step=16,
+        unit="pixels",
+    )
+    rows: int = setting(
+        0,
+        help="Rows of cells. 0 chooses what shows the pictures largest: portraits side by side, landscapes on top of "
+        "each other.",
+        topic=TOPIC,
+        least=0,
+        most=64,
+    )
+    columns: int = setting(0, help="Columns of cells; 0 chooses as for rows.", topic=TOPIC, least=0, most=64)
+    gutter: int = setting(
+        16,
+        help="Pixels between the cells and around them; never learned.",
+        topic=TOPIC,
+        audience=ARTIST,
+        least=0,
+        most=512,
+        unit="pixels",
+    )
+    background: str = setting("#181818", help="Colour of gutters and free parts, as #rrggbb.", topic=TOPIC, longest=100)
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise ValueError(f"collage frame is {self.width}x{self.height} pixels, expected at least 1x1")
-        for name, count in (("rows", self.rows), ("columns", self.columns)):
-            if count is not None and count < 1:
-                raise ValueError(f"collage {name} is {count}, expected 1 or more, or none to choose automatically")
-        if self.gutter < 0:
-            raise ValueError(f"collage gutter is {self.gutter} pixels, expected 0 or more")
+        check(self)
         parse_colour(self.background)
 
 
@@ -93,7 +128,7 @@ def place_references(sizes: Sequence[tuple[int, int]], layout: CollageLayout) ->
     count = len(sizes)
     best: list[Box] = []
     for columns in range(min(count, layout.columns or count), 0, -1):
-        if layout.columns is not None and columns < min(layout.columns, count):
+        if layout.columns and columns < min(layout.columns, count):
             break
         rows = layout.rows or math.ceil(count / columns)
         if rows * columns < count:

@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from ..declared import ARTIST, check, setting
 from .framed import Framed, crop_to_aspect, crop_to_mask, letterbox
 
 Fit = Literal["stretch", "crop", "letterbox"]
@@ -16,31 +17,63 @@ FITS: dict[Fit, str] = {
 }
 
 
+PICTURE = "Mask and picture"
+
+
 @dataclass(frozen=True)
 class Framing:
-    """How references are brought to training size; the steps run in the order crop, fit, resize, flip."""
+    """How references are brought to training size; the steps run in the order crop, fit, resize, flip.
 
-    size: int = 512  # the area of a training picture is size²
-    multiple: int = 16  # of both sides: 8x codec times patch size 2
-    fit: Fit = "stretch"
-    crop_margin: float | None = (
-        None  # crop to the mask with this share of its longer side around it; None does not crop
+    multiple: of both sides, an 8x codec times patch size 2; padding: gray of the letterbox, 0 to 1.
+    """
+
+    size: int = setting(
+        512,
+        help="The picture is resized to about this side length squared and keeps its aspect. Half the size trains "
+        "about four times as fast; details smaller than 16 pixels get lost.",
+        topic="Training",
+        audience=ARTIST,
+        least=32,
+        most=4096,
+        widget_least=64,
+        widget_most=2048,
+        step=16,
+        unit="pixels",
+        public_id="training_image_size",
+        option="size",
     )
-    enlarge: bool = True  # False trains pictures smaller than size² at their own size
+    multiple: int = 16
+    fit: Fit = setting(
+        "stretch", help="How a picture gets sides that are multiples of 16.", topic=PICTURE, choices=FITS
+    )
+    crop_to_mask: bool = setting(
+        False,
+        help="Crop the picture to the mask before training, so that a small subject fills the frame.",
+        topic=PICTURE,
+        audience=ARTIST,
+    )
+    crop_margin: float = setting(
+        0.1,
+        help="What stays around the mask when cropping, as a share of the longer side of the subject.",
+        topic=PICTURE,
+        least=0.0,
+        most=100.0,
+        widget_most=2.0,
+        step=0.01,
+    )
+    enlarge: bool = setting(
+        True,
+        help="Off: pictures and crops smaller than the training size train at their own size, which is faster and "
+        "invents no detail.",
+        topic="Variety",
+    )
     flip: bool = False
-    padding: float = 0.5  # gray of the letterbox
+    padding: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.size <= 0:
-            raise ValueError(f"training size is {self.size}, expected a positive number of pixels")
+        check(self)
         if self.multiple <= 0:
             raise ValueError(f"size multiple is {self.multiple}, expected a positive number of pixels")
-        if self.fit not in FITS:
-            raise ValueError(f"unknown fit {self.fit!r}, expected one of: {', '.join(get_args(Fit))}")
-        if self.crop_margin is not None and not (math.isfinite(self.crop_margin) and self.crop_margin >= 0):
-            raise ValueError(
-                f"crop margin is {self.crop_margin}, expected 0 or more (0.1 = a tenth of the subject's longer side)"
-            )
         if not 0 <= self.padding <= 1:
             raise ValueError(f"letterbox padding is {self.padding}, expected a gray from 0 to 1")
 
@@ -71,7 +104,7 @@ def _multiples_around(length: float, multiple: int) -> list[int]:
 
 def frame(framed: Framed, framing: Framing) -> tuple[Framed, tuple[int, int]]:
     """The picture cropped and fitted at source resolution, and the (width, height) to resize it to."""
-    if framing.crop_margin is not None:
+    if framing.crop_to_mask:
         framed = crop_to_mask(framed, framing.crop_margin)
     if framing.fit == "letterbox":
         framed = letterbox(framed, 1.0, framing.padding)

@@ -11,33 +11,74 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
+from ..declared import ARTIST, check, setting
 from .sources import as_training_mask
 
 # Corners join a speck: a diagonal hair strand is one part, not a row of pixels.
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
 
 
+TOPIC = "Shape of the mask"
+
+
 @dataclass(frozen=True)
 class MaskShape:
     """How to shape a mask; the steps run in the order of the fields, and the defaults change nothing."""
 
-    invert: bool = False
-    threshold: float | None = None  # weights from here up become 1, the others 0
-    smallest_speck: int = 0  # parts of fewer pixels are dropped
-    fill_holes: bool = False
-    grow: int = 0  # pixels; negative shrinks
-    feather: float = 0.0  # standard deviation of the blur in pixels
-    floor: float = 0.0  # no pixel weighs less
+    invert: bool = setting(
+        False, help="Learn what the mask leaves out.", topic=TOPIC, audience=ARTIST, option="invert_mask"
+    )
+    threshold: float = setting(
+        0.0,
+        help="Weights from here up become 1, the others 0: takes the gray out of a segmenter's mask. 0 leaves them as "
+        "they are.",
+        topic=TOPIC,
+        audience=ARTIST,
+        least=0.0,
+        most=1.0,
+        off=0.0,
+        step=0.01,
+    )
+    smallest_speck: int = setting(
+        0,
+        help="Parts of fewer pixels are dropped. Set a threshold too where the black of the mask is not quite black.",
+        topic=TOPIC,
+        least=0,
+        most=1_000_000_000,
+        widget_most=1_000_000,
+        unit="pixels",
+    )
+    fill_holes: bool = setting(False, help="Fill what the mask encloses.", topic=TOPIC, audience=ARTIST)
+    grow: int = setting(
+        0,
+        help="Pixels by which the mask grows on all sides, with round corners; negative shrinks it.",
+        topic=TOPIC,
+        audience=ARTIST,
+        least=-1024,
+        most=1024,
+        unit="pixels",
+    )
+    feather: float = setting(
+        0.0,
+        help="Softens the edge by about so many pixels.",
+        topic=TOPIC,
+        audience=ARTIST,
+        least=0.0,
+        most=256.0,
+        step=0.5,
+        unit="pixels",
+    )
+    floor: float = setting(
+        0.0,
+        help="No pixel weighs less: 0.1 learns a tenth of the surroundings too.",
+        topic=TOPIC,
+        least=0.0,
+        most=1.0,
+        step=0.01,
+    )
 
     def __post_init__(self) -> None:
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            raise ValueError(f"mask threshold is {self.threshold}, expected 0 to 1")
-        if self.smallest_speck < 0:
-            raise ValueError(f"smallest speck is {self.smallest_speck} pixels, expected 0 or more")
-        if not (math.isfinite(self.feather) and self.feather >= 0):
-            raise ValueError(f"mask feather is {self.feather} pixels, expected 0 or more")
-        if not 0 <= self.floor <= 1:
-            raise ValueError(f"mask floor is {self.floor}, expected 0 to 1")
+        check(self)
 
 
 def shape_mask(mask: Tensor, shape: MaskShape) -> Tensor:
@@ -45,7 +86,7 @@ def shape_mask(mask: Tensor, shape: MaskShape) -> Tensor:
     mask = as_training_mask(mask)
     if shape.invert:
         mask = invert(mask)
-    if shape.threshold is not None:
+    if shape.threshold > 0:
         mask = threshold(mask, shape.threshold)
     if shape.smallest_speck > 1:
         mask = drop_specks(mask, shape.smallest_speck)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
+from ..declared import values_of
 from ..masking.collage import CollageLayout, compose_collage
 from ..training.references.caption import join_captions as joined_caption
 from ..training.references.reference_list import ReferenceList
+from .options.declared_inputs import inputs_of
 from .socket_types import CATEGORY, References
-
-DEFAULTS = CollageLayout()
 
 
 class ReferenceCollage(io.ComfyNode):
@@ -26,42 +28,7 @@ class ReferenceCollage(io.ComfyNode):
             search_aliases=["image grid", "contact sheet", "combine images", "stitch", "montage", "character sheet"],
             inputs=[
                 References.Input("references", tooltip="From Add Reference or Load Reference Folder."),
-                io.Int.Input(
-                    "width", default=DEFAULTS.width, min=64, max=8192, step=16, tooltip="Of the frame, in pixels."
-                ),
-                io.Int.Input(
-                    "height", default=DEFAULTS.height, min=64, max=8192, step=16, tooltip="Of the frame, in pixels."
-                ),
-                io.Int.Input(
-                    "rows",
-                    default=0,
-                    min=0,
-                    max=64,
-                    advanced=True,
-                    tooltip="Rows of cells. 0 chooses what shows the pictures largest: portraits side by side, "
-                    "landscapes on top of each other.",
-                ),
-                io.Int.Input(
-                    "columns",
-                    default=0,
-                    min=0,
-                    max=64,
-                    advanced=True,
-                    tooltip="Columns of cells; 0 chooses as for rows.",
-                ),
-                io.Int.Input(
-                    "gutter",
-                    default=DEFAULTS.gutter,
-                    min=0,
-                    max=512,
-                    tooltip="Pixels between the cells and around them; never learned.",
-                ),
-                io.String.Input(
-                    "background",
-                    default=DEFAULTS.background,
-                    advanced=True,
-                    tooltip="Colour of gutters and free parts, as #rrggbb.",
-                ),
+                *inputs_of(CollageLayout),
                 io.Boolean.Input(
                     "join_captions",
                     default=True,
@@ -79,15 +46,10 @@ class ReferenceCollage(io.ComfyNode):
     def execute(
         cls,
         references: ReferenceList,
-        width: int,
-        height: int,
-        rows: int,
-        columns: int,
-        gutter: int,
-        background: str,
         join_captions: bool,
+        **inputs: Any,
     ) -> io.NodeOutput:
-        layout = CollageLayout(width, height, rows or None, columns or None, gutter, background)
+        layout = CollageLayout(**values_of(CollageLayout, inputs, "node"))
         loaded = list(references)
         collage = compose_collage(
             [reference.image for reference in loaded], [reference.mask for reference in loaded], layout

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 from torch.nn import functional
 
+from ..declared import settings_of
+from ..masking.framing import Framing
 from ..masking.preview import preview_reference, preview_tensor
 from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
 from .anima.family import ANIMA
+from .options.declared_inputs import widget
 from .options.training_options import TrainingOptions
 from .reference_sockets import joined, masked_references
 from .socket_types import CATEGORY, Options, References
-from .train_node import DEFAULT_SIZE
+
+(SIZE,) = (each for each in settings_of(Framing) if each.field == "size")
 
 
 class PreviewTrainingMask(io.ComfyNode):
@@ -39,14 +45,7 @@ class PreviewTrainingMask(io.ComfyNode):
                 io.Mask.Input(
                     "training_mask", optional=True, tooltip="The mask or masks that go with them: white is learned."
                 ),
-                io.Int.Input(
-                    "training_image_size",
-                    default=DEFAULT_SIZE,
-                    min=64,
-                    max=2048,
-                    step=16,
-                    tooltip="The same number as in the training node: the latent mask has an eighth of it.",
-                ),
+                widget(SIZE, tooltip="The same number as in the training node: the latent mask has an eighth of it."),
                 Options.Input(
                     "options",
                     optional=True,
@@ -69,16 +68,17 @@ class PreviewTrainingMask(io.ComfyNode):
     @classmethod
     def execute(
         cls,
-        training_image_size: int,
         reference_image: Tensor | None = None,
         training_mask: Tensor | None = None,
         options: TrainingOptions | None = None,
         references: ReferenceList | None = None,
+        **inputs: Any,
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
+        framing = options.framing_of(inputs)
         sheets, latent_masks = [], []
         for reference in joined(masked_references(reference_image, training_mask, options), references):
-            prepared = prepare_reference(reference, options.framing_at(training_image_size))
+            prepared = prepare_reference(reference, framing)
             height, width = prepared.image.shape[:2]
             latent_mask = prepared.latent_mask(
                 (height // ANIMA.cell_pixels, width // ANIMA.cell_pixels), options.mask_reduction

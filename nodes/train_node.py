@@ -8,16 +8,18 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..masking.framing import Framing
 from ..training.references.reference_list import ReferenceList
+from ..training.run_options import settings_in
 from ..training.settings import TrainingSettings
+from .options.declared_inputs import in_order
 from .options.training_options import TrainingOptions
+from .options.widget_order import TRAINING_NODES
 from .reference_sockets import joined, masked_references, whole_references
 from .socket_types import CATEGORY, Context, LossMap, Options, References
 from .training_run import train_on_references
 
-DEFAULTS = TrainingSettings()
-DEFAULT_SIZE = Framing().size
+# a seed that changes by itself trains again at every run
+FIXED_SEED = {"seed": {"control_after_generate": io.ControlAfterGenerate.fixed}}
 
 
 class TrainContextTokens(io.ComfyNode):
@@ -51,21 +53,16 @@ class TrainContextTokens(io.ComfyNode):
         clip: Any,
         vae: Any,
         training_prompt: str,
-        training_image_size: int,
-        num_tokens: int,
-        init_std: float,
-        train_steps: int,
-        learning_rate: str,
-        seed: int,
         reference_image: Tensor | None = None,
         options: TrainingOptions | None = None,
         references: ReferenceList | None = None,
         attention_map: Tensor | None = None,
+        **inputs: Any,
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
-        settings = options.training_settings(train_steps, learning_rate, num_tokens, init_std, seed)
+        settings = options.training_settings(inputs)
         together = joined(whole_references(reference_image, attention_map), references)
-        framing, augmentation = options.framing_at(training_image_size), options.augmentation_of(training_prompt)
+        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
 
@@ -100,27 +97,38 @@ class MaskTrainContextTokens(io.ComfyNode):
         clip: Any,
         vae: Any,
         training_prompt: str,
-        training_image_size: int,
-        num_tokens: int,
-        init_std: float,
-        train_steps: int,
-        learning_rate: str,
-        seed: int,
         reference_image: Tensor | None = None,
         training_mask: Tensor | None = None,
         options: TrainingOptions | None = None,
         references: ReferenceList | None = None,
         attention_map: Tensor | None = None,
+        **inputs: Any,
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
-        settings = options.training_settings(train_steps, learning_rate, num_tokens, init_std, seed)
+        settings = options.training_settings(inputs)
         together = joined(masked_references(reference_image, training_mask, options, attention_map), references)
-        framing, augmentation = options.framing_at(training_image_size), options.augmentation_of(training_prompt)
+        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
 
 def training_inputs(masked: bool) -> list[io.Input]:
     """The inputs of both nodes, which differ by the mask alone."""
+    sockets = {each.id: each for each in (*model_sockets(), *reference_sockets(masked))}
+    return in_order(settings_in(of_training_nodes=True), TRAINING_NODES, sockets, more=FIXED_SEED)
+
+
+def model_sockets() -> list[io.Input]:
+    return [
+        io.Model.Input("model", tooltip="Anima, with the LoRAs you sample with. It is not changed."),
+        io.Clip.Input(
+            "clip", tooltip="Anima's text encoder: qwen_3_06b_base.safetensors, loaded with type stable_diffusion."
+        ),
+        io.Vae.Input("vae", tooltip="Anima's VAE: qwen_image_vae.safetensors."),
+    ]
+
+
+def reference_sockets(masked: bool) -> list[io.Input]:
+    """What says what is learned: pictures, their mask, their prompt and what matters most of them."""
     mask = io.Mask.Input(
         "training_mask",
         optional=True,
@@ -129,11 +137,6 @@ def training_inputs(masked: bool) -> list[io.Input]:
         "picture is transparent; for a cut-out character choose 'inverted mask' in Training Options.",
     )
     return [
-        io.Model.Input("model", tooltip="Anima, with the LoRAs you sample with. It is not changed."),
-        io.Clip.Input(
-            "clip", tooltip="Anima's text encoder: qwen_3_06b_base.safetensors, loaded with type stable_diffusion."
-        ),
-        io.Vae.Input("vae", tooltip="Anima's VAE: qwen_image_vae.safetensors."),
         io.Image.Input(
             "reference_image",
             optional=True,
@@ -149,55 +152,6 @@ def training_inputs(masked: bool) -> list[io.Input]:
             "leave out. Tags of what should stay free, such as pose or background, belong here. Several lines are "
             "drawn at random; [name] and [filewords] (a reference's caption) are filled in. A reference with a "
             "caption is shown under that alone, unless [filewords] says where it goes.",
-        ),
-        io.Int.Input(
-            "training_image_size",
-            default=DEFAULT_SIZE,
-            min=64,
-            max=2048,
-            step=16,
-            tooltip="The picture is resized to about this side length squared and keeps its aspect. Half the size "
-            "trains about four times as fast; details smaller than 16 pixels get lost.",
-        ),
-        io.Int.Input(
-            "num_tokens",
-            default=DEFAULTS.num_tokens,
-            min=1,
-            max=256,
-            tooltip="Context tokens for each block. More remember more of the picture, also what you do not want.",
-        ),
-        io.Float.Input(
-            "init_std",
-            default=DEFAULTS.init_std,
-            min=0.0,
-            max=10.0,
-            step=0.001,
-            round=False,
-            advanced=True,
-            tooltip="How far from zero the tokens start. Small values start close to the untouched model.",
-        ),
-        io.Int.Input(
-            "train_steps",
-            default=DEFAULTS.steps,
-            min=1,
-            max=100_000,
-            tooltip="Training steps. 200 show whether it works; watch the evaluation loss in info to see whether more "
-            "would help.",
-        ),
-        io.String.Input(
-            "learning_rate",
-            default=str(DEFAULTS.learning_rate),
-            tooltip="How far a step moves the tokens: a number, or a schedule as in the webui: 0.1:100, 0.01 is 0.1 "
-            "for 100 steps, then 0.01.",
-        ),
-        io.Int.Input(
-            "seed",
-            default=DEFAULTS.seed,
-            min=0,
-            max=2**64 - 1,
-            # a seed that changes by itself trains again at every run
-            control_after_generate=io.ControlAfterGenerate.fixed,
-            tooltip="Start of all randomness: the same seed trains the same tokens again on the same machine.",
         ),
         Options.Input(
             "options",
@@ -219,8 +173,8 @@ def training_inputs(masked: bool) -> list[io.Input]:
             "attention_map",
             optional=True,
             tooltip="What matters most of what is learned, such as the face: white counts attention_weight times "
-            "(Training Options; 4), black once. It selects nothing by itself. One for all pictures of reference_image "
-            "or one for each.",
+            f"(Training Options; {TrainingSettings().emphasis_weight:g}), black once. It selects nothing by itself. "
+            "One for all pictures of reference_image or one for each.",
         ),
     ]
 

@@ -48,7 +48,7 @@ def train_on_references(
     options.previews.folder()  # a name that is refused is refused before anything is encoded
     with (
         keeping_the_best_tokens(),
-        anima_backbone(model, clip, vae, options.checkpointing, options.precision) as backbone,
+        anima_backbone(model, clip, vae, options.recompute, options.precision) as backbone,
         peak_memory(model.load_device) as peak,
     ):
         prompts = torch.Generator().manual_seed(settings.seed)

@@ -18,7 +18,7 @@ else:
 
 ROOT = Path(__file__).parents[1]
 # Layers from the ground up: each may import those before it.
-LAYERS = ("masking", "training", "nodes")
+LAYERS = ("declared", "masking", "training", "nodes")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_package_imports_without_comfyui_from_any_folder(tmp_path: Path) -> 
 
 
 def test_pure_layers_know_neither_comfyui_nor_the_layers_above() -> None:
-    for layer in ("masking", "training"):
+    for layer in ("declared", "masking", "training"):
         above = {f"anima_fast_train.{name}" for name in LAYERS[LAYERS.index(layer) + 1 :]}
         for path in sources(layer):
             for name in imported(path):

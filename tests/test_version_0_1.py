@@ -32,8 +32,8 @@ SETTINGS = TrainingSettings(
     noise_pool=16,
     evaluations=4,
     init_text="ab",
-    attention_weight=3.0,
-    cfg=2.0,
+    emphasis_weight=3.0,
+    guidance=2.0,
     seed=5,
 )
 

@@ -39,7 +39,7 @@ def state_of_run(run: Trainer) -> TrainingState:
     history = asdict(run.history)
     history["evaluations"] = [[step, asdict(measured)] for step, measured in run.history.evaluations.items()]
     record = {
-        "settings": asdict(run.settings),
+        "settings": run.settings.to_record(),
         **fingerprint(run.model.model_family, run.references),
         "history": history,
         "position": {
@@ -60,7 +60,7 @@ def load_run(run: Trainer, state: TrainingState) -> None:
 
     The state stays as it is: it can be loaded again.
     """
-    state.check_fits(settings=asdict(run.settings), **fingerprint(run.model.model_family, run.references))
+    state.check_fits(settings=run.settings.to_record(), **fingerprint(run.model.model_family, run.references))
     tensors, record = state.tensors, copy.deepcopy(state.record)  # the run goes on writing into the lists
     run.generator.set_state(tensors["generator"])
     run.trainable.load_state(tensors)

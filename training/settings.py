@@ -2,105 +2,316 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from ..declared import ARTIST, check, setting, shortened, to_record
 from .diffusion.levels import LevelDistribution
 from .learning_rate import LearningRate, Shape, parse_learning_rate
 
-NOT_NEGATIVE = (
-    "init_std",
-    "negative_tokens",
-    "cfg",
-    "time_ranges",
-    "weight_decay",
-    "clip_norm",
-    "clip_value",
-    "timestep_shift",
-    "prior_weight",
-    "patience",
-    "least_improvement",
-    "noise_pool",
-)
-
 # AdamW moves each number by about the rate, and tokens are of the order of 1; far larger rates overflow the optimiser.
 LARGEST_RATE = 1e6
-LARGEST_ATTENTION = 100.0
+
+TRAINING, LOSS, SCHEDULE, TOKENS = "Training", "Loss", "Schedule", "Tokens and when to stop"
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """One training run. Lengths are in steps, weights multiply losses, shares run from 0 to 1."""
 
-    steps: int = 300
-    num_tokens: int = 16
-    init_std: float = 0.02  # of the tokens before the first step
-    init_text: str = ""  # words whose embeddings the tokens begin at; empty begins near zero
-    negative_tokens: int = 0  # a second set for the negative prompt, trained through the guided prediction
-    cfg: float = 3.0  # of the guided prediction
-    time_ranges: int = 0  # ranges of sigma with an offset of their own; 0 trains one set for all
-    learning_rate: str = "0.3"  # a number or the webui's syntax "0.1:100, 0.01"
-    rate_shape: Shape = "cosine"
-    warm_up: float = 0.02
-    seed: int = 0
-    batch_size: int = 4
-    gradient_accumulation: int = 1
-    per_block: bool = True  # one set of tokens for each block; False shares one set
-    weight_decay: float = 0.0
-    clip_norm: float = 0.0  # of the gradient; 0 does not clip
-    clip_value: float = 0.0  # of each entry of the gradient; 0 does not clip
-    ema: float = 0.0  # averaging of the tokens, 0.95 to 0.999; 0 keeps the last ones
-    timestep_sampling: Literal["uniform", "logit_normal"] = "logit_normal"
-    timestep_shift: float = 0.0  # 0 takes the model's own
-    stratified: bool = True
-    unmasked_weight: float = 0.0
-    normalize_area: bool = True
-    attention_weight: float = 4.0  # how often white of an attention map counts, where black counts once
-    prior_weight: float = 1.6  # prior preservation outside the mask; 0 leaves it out
-    balance_prior: bool = True  # count both losses in units of the error before training, inside and outside the mask
-    evaluations: int = 4  # times the evaluation loss is measured, the last after the last step
-    patience: int = 0  # evaluations without improvement after which training stops; 0 never stops early
-    least_improvement: float = 0.01  # share of the best evaluation loss that counts as improvement
-    noise_pool: int = 0  # noises whose base predictions are cached; 0 sizes the pool by the length of the run
+    steps: int = setting(
+        300,
+        help="Training steps. 200 show whether it works; watch the evaluation loss in info to see whether more would "
+        "help.",
+        topic=TRAINING,
+        audience=ARTIST,
+        least=1,
+        most=1_000_000,
+        widget_most=100_000,
+        unit="steps",
+        node_id="train_steps",
+    )
+    num_tokens: int = setting(
+        16,
+        help="Context tokens for each block. More remember more of the picture, also what you do not want.",
+        topic=TRAINING,
+        audience=ARTIST,
+        least=1,
+        most=4096,
+        widget_most=256,
+        option="tokens",
+    )
+    init_std: float = setting(
+        0.02,
+        help="How far from zero the tokens start, as a standard deviation. Small values start close to the untouched "
+        "model.",
+        topic=TRAINING,
+        least=0.0,
+        most=1000.0,
+        widget_most=10.0,
+        step=0.001,
+        rounded=False,
+    )
+    init_text: str = setting(
+        "",
+        help="Words whose meaning the tokens begin at, such as 'red hair, long coat'. Empty begins near zero.",
+        topic=TOKENS,
+    )
+    negative_tokens: int = setting(
+        0,
+        help="Tokens for the negative prompt, trained together with the others through the guided prediction; a step "
+        "takes twice as long. 0 trains none. Sample them with apply_to 'both' in Patch Model.",
+        topic=TOKENS,
+        least=0,
+        most=4096,
+        widget_most=256,
+    )
+    guidance: float = setting(
+        3.0,
+        help="How far the two prompts are driven apart while training with negative_tokens; about the cfg you sample "
+        "with.",
+        topic=TOKENS,
+        least=0.0,
+        most=1000.0,
+        widget_most=100.0,
+        step=0.1,
+        public_id="cfg",
+    )
+    time_ranges: int = setting(
+        0,
+        help="In how many parts of sampling the tokens may differ: early ones decide composition, late ones detail. 0 "
+        "keeps them alike.",
+        topic=TOKENS,
+        least=0,
+        most=1000,
+        widget_most=32,
+    )
+    learning_rate: str = setting(
+        "0.3",
+        help="How far a step moves the tokens: a number, or a schedule as in the webui: 0.1:100, 0.01 is 0.1 for 100 "
+        "steps, then 0.01.",
+        topic=TRAINING,
+        audience=ARTIST,
+        longest=1000,
+    )
+    rate_shape: Shape = setting(
+        "cosine",
+        help="How the learning rate falls over the run: cosine slowly at both ends, linear evenly, constant not at "
+        "all.",
+        topic=SCHEDULE,
+    )
+    warm_up: float = setting(
+        0.02,
+        help="Share of the run in which the learning rate rises from near 0.",
+        topic=SCHEDULE,
+        least=0.0,
+        most=1.0,
+        below=True,
+        widget_most=0.99,
+        step=0.01,
+    )
+    seed: int = setting(
+        0,
+        help="Start of all randomness: the same seed trains the same tokens again on the same machine.",
+        topic=TRAINING,
+        audience=ARTIST,
+        least=0,
+        most=2**64 - 1,
+    )
+    batch_size: int = setting(
+        4,
+        help="Noised versions of the references seen in one step. More give steadier steps and need more memory and "
+        "time.",
+        topic=LOSS,
+        audience=ARTIST,
+        least=1,
+        most=1000,
+        widget_most=64,
+    )
+    gradient_accumulation: int = setting(
+        1,
+        help="Batches added up before the tokens move. As steady as a larger batch, without its memory.",
+        topic=LOSS,
+        audience=ARTIST,
+        least=1,
+        most=10_000,
+        widget_most=256,
+    )
+    per_block: bool = setting(
+        True,
+        help="On: every block of the model gets tokens of its own. Off: all share one set, which learns less and "
+        "generalises more.",
+        topic=SCHEDULE,
+        off_option="shared",
+    )
+    weight_decay: float = setting(
+        0.0,
+        help="Pulls the tokens towards zero in each step. Raise it when a context overpowers the prompt.",
+        topic=SCHEDULE,
+        least=0.0,
+        most=1000.0,
+        widget_most=1.0,
+        step=0.001,
+    )
+    clip_norm: float = setting(
+        0.0,
+        help="Shortens larger gradients to this length, against sudden jumps of the loss. 0 does not.",
+        topic=SCHEDULE,
+        least=0.0,
+        most=1e6,
+        widget_most=100.0,
+        step=0.1,
+    )
+    clip_value: float = setting(
+        0.0,
+        help="Limits each entry of the gradient to this size. 0 does not.",
+        topic=TOKENS,
+        least=0.0,
+        most=1e6,
+        widget_most=100.0,
+        step=0.001,
+        rounded=False,
+    )
+    ema: float = setting(
+        0.0,
+        help="Keeps a running average of the tokens instead of the last ones; 0.99 averages about 100 steps, 0 is off.",
+        topic=SCHEDULE,
+        least=0.0,
+        most=1.0,
+        below=True,
+        off=0.0,
+        widget_most=0.9999,
+        step=0.0001,
+        rounded=False,
+    )
+    timestep_sampling: Literal["uniform", "logit_normal"] = setting(
+        "logit_normal",
+        help="Which noise levels are trained: logit_normal prefers the middle ones, uniform takes all alike.",
+        topic=SCHEDULE,
+        choices=("logit_normal", "uniform"),
+    )
+    timestep_shift: float = setting(
+        0.0,
+        help="Moves training towards noisy levels, where composition is decided. 0 takes the shift the model samples "
+        "with.",
+        topic=SCHEDULE,
+        least=0.0,
+        most=1000.0,
+        widget_most=100.0,
+        step=0.1,
+    )
+    stratified: bool = setting(
+        True,
+        help="On: the pictures of a batch share the noise levels out among them. Off: each draws its own, by chance.",
+        topic=SCHEDULE,
+    )
+    unmasked_weight: float = setting(
+        0.0,
+        help="How much of the reference outside the mask is learned as well: 0 is nothing, 1 is as if there were no "
+        "mask.",
+        topic=LOSS,
+        audience=ARTIST,
+        least=0.0,
+        most=1.0,
+        step=0.01,
+    )
+    normalize_area: bool = setting(
+        True,
+        help="On: a small mask trains as strongly as a large one. Off: the loss shrinks with the mask, as in "
+        "sd-scripts.",
+        topic=LOSS,
+        audience=ARTIST,
+    )
+    emphasis_weight: float = setting(
+        4.0,
+        help="How many times white of an attention_map counts, where black counts once. 1 is as without the map.",
+        topic=LOSS,
+        least=1.0,
+        most=100.0,
+        off=1.0,
+        step=0.1,
+        public_id="attention_weight",
+    )
+    prior_weight: float = setting(
+        1.6,
+        help="How firmly the picture outside the mask is held to what the model draws without the context. 0 lets the "
+        "context change backgrounds too.",
+        topic=LOSS,
+        audience=ARTIST,
+        least=0.0,
+        most=10_000.0,
+        widget_most=100.0,
+        step=0.1,
+    )
+    balance_prior: bool = setting(
+        True,
+        help="On: the losses inside and outside the mask are counted in units of the error before training, so that "
+        "one prior_weight fits plain and busy backgrounds. Off: they are counted as they are.",
+        topic=LOSS,
+    )
+    evaluations: int = setting(
+        4,
+        help="How often the evaluation loss is measured, the last time after the last step. It tells overfitting from "
+        "progress.",
+        topic=SCHEDULE,
+        least=1,
+        most=10_000,
+        widget_most=100,
+    )
+    patience: int = setting(
+        0,
+        help="Stop when so many evaluations in a row brought no improvement. 0 runs all steps. The best tokens are "
+        "kept either way.",
+        topic=TOKENS,
+        least=0,
+        most=10_000,
+        widget_most=100,
+    )
+    least_improvement: float = setting(
+        0.01,
+        help="Share of the best evaluation loss by which an evaluation has to be lower to count as an improvement for "
+        "patience.",
+        topic=TOKENS,
+        least=0.0,
+        most=1.0,
+        step=0.001,
+        rounded=False,
+    )
+    noise_pool: int = setting(
+        0,
+        help="Noises that training draws from; the model's own predictions for them are computed once. 0 fits it to "
+        "the run.",
+        topic=SCHEDULE,
+        least=0,
+        most=1_000_000,
+        widget_most=100_000,
+    )
 
     def validate(self) -> TrainingSettings:
         """Itself, or a ValueError whose sentence names the input, what came and what was expected."""
-        for name, least in (
-            ("steps", 1),
-            ("num_tokens", 1),
-            ("batch_size", 1),
-            ("gradient_accumulation", 1),
-            ("evaluations", 1),
-        ):
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"{name} is {value}, expected {least} or more")
-        for name in NOT_NEGATIVE:
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} is {value}, expected 0 or more")
-        if not 0 <= self.unmasked_weight <= 1:
-            raise ValueError(f"unmasked_weight is {self.unmasked_weight}, expected 0 to 1")
-        if not 1 <= self.attention_weight <= LARGEST_ATTENTION:
-            raise ValueError(f"attention_weight is {self.attention_weight}, expected 1 (off) to {LARGEST_ATTENTION:g}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema is {self.ema}, expected 0 (off) to below 1")
-        if not 0 <= self.seed < 2**64:
-            raise ValueError(f"seed is {self.seed}, expected 0 to {2**64 - 1}")
-        rates = self.schedule().rates(self.steps)
+        check(self)
+        try:
+            rates = self.schedule().rates(self.steps)
+        except ValueError as error:
+            raise ValueError(shortened(str(error))) from None
         if not rates:
             raise ValueError(
-                f"learning_rate is {self.learning_rate!r}, which ends before the first of {self.steps} steps, expected "
-                "one step or more"
+                shortened(
+                    f"learning_rate is {self.learning_rate!r}, which ends before the first of {self.steps} steps, "
+                    "expected one step or more"
+                )
             )
         if max(rates) > LARGEST_RATE:
-            raise ValueError(f"learning_rate is {self.learning_rate!r}, expected at most {LARGEST_RATE:g}")
+            raise ValueError(shortened(f"learning_rate is {self.learning_rate!r}, expected at most {LARGEST_RATE:g}"))
         return self
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain values by public id, as checkpoints hold them; `declared.from_record` reads them."""
+        return to_record(self)
 
     def schedule(self) -> LearningRate:
         """The learning rate as a schedule. Raises ValueError where the text does not say one."""
-        return parse_learning_rate(str(self.learning_rate), self.rate_shape, self.warm_up)
+        return parse_learning_rate(self.learning_rate, self.rate_shape, self.warm_up)
 
     def level_distribution(self, model_shift: float) -> LevelDistribution:
         """How noise levels are drawn for a model that samples with `model_shift`."""

@@ -46,5 +46,5 @@ def context_trainer(
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
     tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start)
-    model: Backbone = GuidedBackbone(backbone, settings.cfg) if settings.negative_tokens else backbone
+    model: Backbone = GuidedBackbone(backbone, settings.guidance) if settings.negative_tokens else backbone
     return Trainer(model, tokens, references, settings, generator)

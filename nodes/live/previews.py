@@ -1,16 +1,14 @@
-"""Pictures that the tokens of the moment draw while training runs, each kept with its tokens, and the inputs that ask
-for them."""
+"""Pictures that the tokens of the moment draw while training runs, each kept with its tokens."""
 
 from __future__ import annotations
 
-import io as bytes_io
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import comfy.model_management as management
 import torch
-from comfy_api.latest import io
 from latent_preview import Latent2RGBPreviewer, LatentPreviewer, get_previewer
 from PIL import Image
 from torch import Tensor
@@ -19,29 +17,24 @@ from ...training.atomic_file import write_atomically
 from ...training.diffusion.sampling import sample_latents
 from ...training.references.encode import EncodedReference
 from ...training.result import StepReport
+from ...training.run_options import FOLDER_OF_PREVIEWS as FOLDER
+from ...training.run_options import PreviewSettings
 from ...training.trainables.context_file import ReferenceContext
 from ..anima.backbone import AnimaBackbone
 from ..folders.output_names import place_in_output
 
-FOLDER = "anima_previews"
 SAMPLING_STEPS = 8
 SEED = 0  # the same noise for all previews, so that only the tokens differ from one to the next
 RUN = re.compile(r"(\d+)_step_\d+\.(png|safetensors)")
 
 
 @dataclass(frozen=True)
-class PreviewOptions:
-    """preview_every: steps between two previews, 0 for none; preview_name: their folder in FOLDER."""
-
-    preview_every: int = 50
-    preview_name: str = "training"
+class PreviewOptions(PreviewSettings):
+    """How often, and where: preview_name is a folder in FOLDER."""
 
     def folder(self) -> Path | None:
         """Where previews go, or None where there are none. Raises ValueError for a name that leaves FOLDER."""
         return place_in_output("preview_name", self.preview_name, "a folder", FOLDER) if self.preview_every else None
-
-
-DEFAULTS = PreviewOptions()
 
 
 class TrainingPreviews:
@@ -99,7 +92,7 @@ class TrainingPreviews:
     def _save(self, image: Image.Image, context: ReferenceContext, step: int) -> None:
         self._run = self._run or 1 + last_run(self._folder)
         name = f"{self._run:05}_step_{step:06}"
-        png = bytes_io.BytesIO()
+        png = io.BytesIO()
         image.save(png, format="PNG")
         write_atomically(self._folder / f"{name}.png", png.getvalue())
         context.save(self._folder / f"{name}.safetensors")
@@ -127,27 +120,3 @@ def previewer_for(backbone: AnimaBackbone) -> LatentPreviewer:
 def image_of(previewer: LatentPreviewer, latent: Tensor) -> Image.Image:
     """The first row of latents [B,C,...] as a picture, as large as the previewer makes it."""
     return previewer.decode_latent_to_preview(latent)
-
-
-def preview_inputs() -> list[io.Input]:
-    """All optional, so that workflows from before they came still run."""
-    return [
-        io.Int.Input(
-            "preview_every",
-            default=DEFAULTS.preview_every,
-            min=0,
-            max=100_000,
-            optional=True,
-            tooltip="After every so many steps, draw the training prompt with what is learned so far, always from the "
-            "same noise. The picture stays on the node until the next one comes; before the first one the node shows "
-            "the model's guess at the reference. 0 draws none. Training itself is the same with and without.",
-        ),
-        io.String.Input(
-            "preview_name",
-            default=DEFAULTS.preview_name,
-            optional=True,
-            advanced=True,
-            tooltip=f"The folder for previews in ComfyUI's output folder {FOLDER}: a PNG, and beside it the context "
-            "that drew it. Runs are numbered, so nothing is overwritten.",
-        ),
-    ]

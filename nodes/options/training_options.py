@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
+from torch import Tensor
+
+from ...declared import check, values_of
 from ...masking.framing import Framing
-from ...masking.latent import Reduction
-from ...masking.sources import MaskSource
-from ...training.references.augmentation import Augmentation
+from ...training.references.augmentation import Augmentation, ImageAugmentation
+from ...training.references.caption import CaptionOptions
+from ...training.run_options import RunOptions
 from ...training.settings import TrainingSettings
-from ..anima.backbone import Precision
-from ..anima.recompute import Checkpointing
+from ..anima.backbone import copy_outside_inference
 from ..folders.checkpoints import CheckpointOptions
 from ..live.previews import PreviewOptions
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class TrainingOptions(RunOptions):
     """`settings` and `framing` carry what is not a widget of the training nodes themselves."""
 
     settings: TrainingSettings = TrainingSettings()
     framing: Framing = Framing()
-    mask_source: MaskSource = "mask"
-    mask_reduction: Reduction = "area"
-    checkpointing: Checkpointing = "auto"
-    precision: Precision = "auto"
     augmentation: Augmentation = Augmentation()
     checkpoints: CheckpointOptions = CheckpointOptions()
     previews: PreviewOptions = PreviewOptions()
 
-    def training_settings(
-        self, train_steps: int, learning_rate: str, num_tokens: int, init_std: float, seed: int
-    ) -> TrainingSettings:
-        """The settings of one run. Raises ValueError where they make no sense."""
-        return replace(
-            self.settings,
-            steps=train_steps,
-            learning_rate=learning_rate,
-            num_tokens=num_tokens,
-            init_std=init_std,
-            seed=seed,
-        ).validate()
+    def __post_init__(self) -> None:
+        check(self, "node")
 
-    def framing_at(self, training_image_size: int) -> Framing:
-        return replace(self.framing, size=training_image_size)
+    @classmethod
+    def of_inputs(cls, given: Mapping[str, Any], background_images: Tensor | None) -> TrainingOptions:
+        """What the inputs of a node say, read by what each group declares. Raises ValueError where they make no
+        sense."""
+        images = () if background_images is None else tuple(copy_outside_inference(background_images)[..., :3])
+        captions = CaptionOptions("", **values_of(CaptionOptions, given, "node"))
+        pictures = ImageAugmentation(**values_of(ImageAugmentation, given, "node"), background_images=images)
+        return cls(
+            **values_of(RunOptions, given, "node"),
+            settings=TrainingSettings(**values_of(TrainingSettings, given, "node")).validate(),
+            framing=Framing(**values_of(Framing, given, "node")),
+            augmentation=Augmentation(captions, pictures),
+            checkpoints=CheckpointOptions(**values_of(CheckpointOptions, given, "node")),
+            previews=PreviewOptions(**values_of(PreviewOptions, given, "node")),
+        )
+
+    def training_settings(self, given: Mapping[str, Any]) -> TrainingSettings:
+        """The settings of one run, with those of `given` that are inputs of the training node. Raises ValueError where
+        they make no sense."""
+        return replace(self.settings, **values_of(TrainingSettings, given, "node")).validate()
+
+    def framing_of(self, given: Mapping[str, Any]) -> Framing:
+        """With the training size among `given`."""
+        return replace(self.framing, **values_of(Framing, given, "node"))
 
     def augmentation_of(self, training_prompt: str) -> Augmentation:
         """With the prompt of the training node as the templates of all captions."""

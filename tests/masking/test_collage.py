@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_refused(count: int, layout: CollageLayout, sentenc
 
 
 @pytest.mark.parametrize(
-    "options", [{"width": 0}, {"rows": 0}, {"gutter": -1}, {"background": "dark"}, {"background": "#12345"}]
+    "options", [{"width": 0}, {"rows": -1}, {"gutter": -1}, {"background": "dark"}, {"background": "#12345"}]
 )
 def test_a_senseless_layout_is_refused(options: dict[str, int | str]) -> None:
     with pytest.raises(ValueError, match="expected"):

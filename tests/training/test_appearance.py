@@ -120,7 +120,7 @@ def test_the_same_seed_draws_the_same_pictures_and_another_others():
 
 def test_letterbox_crops_and_backgrounds_together(tiny: Any):
     augmentation = ImageAugmentation(True, 0.4, "plain colours")
-    framing = Framing(size=64, fit="letterbox", crop_margin=0.2)
+    framing = Framing(size=64, fit="letterbox", crop_to_mask=True, crop_margin=0.2)
     (encoded,) = encode_references(tiny, [subject()], framing, augmentation=Augmentation(images=augmentation))
     assert len(encoded.augmented) == 2 * DRAWN_IMAGES
     assert len({tuple(view.latent.shape) for view in encoded.augmented}) == 1
@@ -162,7 +162,7 @@ def test_without_a_mask_the_background_stays():
     [
         ({"random_crop": 0.95}, "random_crop is 0.95, expected 0 (off) to 0.9"),
         ({"random_crop": float("nan")}, "random_crop is nan"),
-        ({"backgrounds": "sea"}, "unknown backgrounds 'sea', expected one of: its own, plain colours, noise, pictures"),
+        ({"backgrounds": "sea"}, "backgrounds is 'sea', expected one of: its own, plain colours, noise, pictures"),
         ({"backgrounds": "pictures"}, "no background picture came, expected at least one"),
     ],
 )

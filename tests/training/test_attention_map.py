@@ -78,7 +78,10 @@ def test_the_map_follows_crops_to_the_mask_and_random_ones():
     reference = marked()
     reference = replace(reference, mask=torch.zeros(64, 64).index_fill(0, torch.arange(10, 60), 1.0))
     for shown in augmented_images(
-        reference, replace(FRAMING, crop_margin=0.0), ImageAugmentation(flip=True, random_crop=0.4), torch.Generator()
+        reference,
+        replace(FRAMING, crop_to_mask=True, crop_margin=0.0),
+        ImageAugmentation(flip=True, random_crop=0.4),
+        torch.Generator(),
     ):
         assert shown.emphasis is not None
         torch.testing.assert_close(shown.emphasis, shown.image[..., 0])
@@ -86,7 +89,7 @@ def test_the_map_follows_crops_to_the_mask_and_random_ones():
 
 def test_batches_count_white_as_often_as_the_settings_say(tiny: Any):
     encoded = encode_references(tiny, [marked(), marked(emphasis=False)], FRAMING)
-    settings = TrainingSettings(steps=2, batch_size=2, attention_weight=3.0)
+    settings = TrainingSettings(steps=2, batch_size=2, emphasis_weight=3.0)
     batch = BatchSource(tiny, encoded, settings, 2, torch.Generator()).draw()
     assert batch.emphasis is not None
     assert batch.emphasis[0].unique().tolist() == [1.0, 3.0]
@@ -97,7 +100,7 @@ def test_batches_count_white_as_often_as_the_settings_say(tiny: Any):
 
 def test_a_map_changes_what_is_learned_and_weight_one_is_as_without_it(tiny: Any):
     def tokens(reference: Any, weight: float) -> torch.Tensor:
-        settings = TrainingSettings(steps=3, num_tokens=2, attention_weight=weight)
+        settings = TrainingSettings(steps=3, num_tokens=2, emphasis_weight=weight)
         return train_context_tokens(
             tiny, encode_references(tiny, [reference], FRAMING), settings
         ).trained.positive.tokens
@@ -136,4 +139,4 @@ def test_a_map_from_a_file_may_be_smaller_but_not_of_another_shape(tmp_path: Pat
 @pytest.mark.parametrize("weight", [0.5, 101.0, float("nan")])
 def test_a_senseless_weight_is_refused(weight: float):
     with pytest.raises(ValueError, match="attention_weight is .*, expected 1"):
-        TrainingSettings(attention_weight=weight).validate()
+        TrainingSettings(emphasis_weight=weight).validate()

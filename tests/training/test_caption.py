@@ -113,7 +113,7 @@ def test_any_text_gives_a_prompt(
     "options", [{"tag_dropout": 1.1}, {"caption_dropout": -0.1}, {"caption_dropout": float("nan")}]
 )
 def test_a_chance_outside_0_to_1_is_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="dropout is .*, expected a probability from 0 to 1"):
+    with pytest.raises(ValueError, match="_dropout is .*, expected 0 to 1"):
         CaptionOptions(**options)
 
 

@@ -58,11 +58,12 @@ def test_training_size_of_common_pictures() -> None:
     assert training_size(100, 100, 1) == (16, 16)
 
 
-@pytest.mark.parametrize("size", [0, -512])
+@pytest.mark.parametrize("size", [0, -512, 31, 10**9])
 def test_a_training_size_that_makes_no_sense_is_refused(size: int) -> None:
-    with pytest.raises(ValueError, match=f"training size is {size}, expected a positive number"):
-        training_size(100, 100, size)
-    with pytest.raises(ValueError, match=f"training size is {size}, expected a positive number"):
+    if size <= 0:
+        with pytest.raises(ValueError, match=f"training size is {size}, expected a positive number"):
+            training_size(100, 100, size)
+    with pytest.raises(ValueError, match=f"training_image_size is {size}, expected 32 or more, at most 4096"):
         Framing(size=size)
 
 
@@ -73,7 +74,8 @@ def test_a_training_size_that_makes_no_sense_is_refused(size: int) -> None:
         Framing,
         size=st.sampled_from([64, 128]),
         fit=st.sampled_from(["stretch", "crop", "letterbox"]),
-        crop_margin=st.sampled_from([None, 0.0, 0.3]),
+        crop_to_mask=st.booleans(),
+        crop_margin=st.sampled_from([0.0, 0.3]),
         flip=st.booleans(),
         enlarge=st.booleans(),
         padding=st.just(0.0),
@@ -138,7 +140,7 @@ def test_crop_cuts_instead_of_stretching() -> None:
 def test_cropping_to_a_small_subject_without_enlarging_costs_fewer_pixels() -> None:
     reference = marked(1024, 1024, Box(300, 300, 250, 250))
     whole = prepare_reference(reference, Framing(size=1024))
-    cropped = prepare_reference(reference, Framing(size=1024, crop_margin=0.1, enlarge=False))
+    cropped = prepare_reference(reference, Framing(size=1024, crop_to_mask=True, crop_margin=0.1, enlarge=False))
     assert cropped.image.numel() * 3 < whole.image.numel()
     assert cropped.image.shape[0] >= 250
 
@@ -220,14 +222,14 @@ def test_a_framing_that_makes_no_sense_is_refused(options: dict[str, float | str
 def test_a_mask_that_the_crop_removes_is_refused() -> None:
     reference = marked(150, 64, Box(0, 0, 1, 64))
     with pytest.raises(ValueError, match="'marker.png' selects nothing once the picture is cropped"):
-        prepare_reference(reference, Framing(size=16, fit="crop"))
+        prepare_reference(reference, Framing(size=32, fit="crop"))
 
 
 @given(
     long=st.integers(1, 1500),
     aspect=st.floats(1, 10),
     portrait=st.booleans(),
-    size=st.integers(1, 160),
+    size=st.integers(32, 160),
     fit=st.sampled_from(["stretch", "crop", "letterbox"]),
     margin=st.one_of(st.none(), st.floats(0, 1)),
     dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
@@ -243,7 +245,9 @@ def test_any_picture_can_be_prepared(
     generator = torch.Generator().manual_seed(long)
     mask = torch.rand(shape, generator=generator).clamp(min=0.1)
     reference = make_reference(torch.rand(*shape, 3, generator=generator).to(dtype), mask.to(dtype))
-    prepared = prepare_reference(reference, Framing(size=size, fit=fit, crop_margin=margin))
+    prepared = prepare_reference(
+        reference, Framing(size=size, fit=fit, crop_to_mask=margin is not None, crop_margin=margin or 0.0)
+    )
     height, width = prepared.image.shape[:2]
     assert height % 16 == width % 16 == 0
     assert 0 <= float(prepared.image.min()) <= float(prepared.image.max()) <= 1

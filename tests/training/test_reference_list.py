@@ -125,7 +125,16 @@ def test_a_marker_stays_under_its_latent_mask(
     mask[box.rows, box.columns] = 1
     reference = make_reference(mask.unsqueeze(-1).repeat(1, 1, 3), mask)
     (encoded,) = encode_references(
-        tiny, [reference], Framing(size=256, fit=fit, crop_margin=crop_margin, flip=flip, padding=0.0)
+        tiny,
+        [reference],
+        Framing(
+            size=256,
+            fit=fit,
+            crop_to_mask=crop_margin is not None,
+            crop_margin=crop_margin or 0.0,
+            flip=flip,
+            padding=0.0,
+        ),
     )
     brightness = (encoded.latent[0, 0] + 1) / 2  # the tiny codec averages the colour of each cell
     drawn, learned = brightness > 0.5, encoded.latent_mask[0, 0] > 0.5

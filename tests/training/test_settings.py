@@ -31,7 +31,13 @@ def test_the_defaults_make_sense() -> None:
             (name, -0.5, "0 or more")
             for name in ("init_std", "weight_decay", "clip_norm", "clip_value", "prior_weight", "timestep_shift")
         ),
-        *((name, math.nan, "0 or more") for name in ("init_std", "weight_decay", "clip_norm", "prior_weight", "cfg")),
+        *(
+            (name, math.nan, "0 or more")
+            for name in ("init_std", "weight_decay", "clip_norm", "prior_weight", "guidance")
+        ),
+        *((name, 1e308, "0 or more, at most") for name in ("init_std", "weight_decay", "clip_norm", "clip_value")),
+        *((name, 10**9, "1 or more, at most") for name in ("steps", "num_tokens", "batch_size")),
+        *((name, 10**9, "0 or more, at most") for name in ("noise_pool", "negative_tokens", "time_ranges")),
         *((name, math.inf, "0 or more") for name in ("init_std", "prior_weight", "timestep_shift")),
         *((name, -1, "0 or more") for name in ("noise_pool", "negative_tokens", "time_ranges", "patience")),
         *(("unmasked_weight", value, "0 to 1") for value in (-0.1, 1.1, math.nan)),
@@ -42,7 +48,8 @@ def test_the_defaults_make_sense() -> None:
     ],
 )
 def test_a_value_that_makes_no_sense_is_named(name: str, value: Any, expected: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} is .*, expected {expected}") as caught:
+    shown = {"guidance": "cfg"}.get(name, name)  # by the name that the user knows
+    with pytest.raises(ValueError, match=f"{shown} is .*, expected {expected}") as caught:
         replace(DEFAULTS, **{name: value}).validate()
     assert str(value) in str(caught.value)
 
@@ -53,8 +60,8 @@ def test_a_value_that_makes_no_sense_is_named(name: str, value: Any, expected: s
         ({"learning_rate": "fast"}, "learning rate part 1, character 1, 'fast'"),
         ({"learning_rate": "0"}, "all rates are 0"),
         ({"learning_rate": "-0.1"}, "out of range"),
-        ({"rate_shape": "square"}, "learning rate shape is 'square'"),
-        ({"warm_up": 1.0}, "learning rate warm-up is 1.0"),
+        ({"rate_shape": "square"}, "rate_shape is 'square', expected one of: constant, linear, cosine"),
+        ({"warm_up": 1.0}, "warm_up is 1.0, expected 0 to below 1"),
     ],
 )
 def test_a_schedule_that_cannot_be_read_is_refused(changes: dict[str, Any], words: str) -> None:

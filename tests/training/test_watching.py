@@ -151,14 +151,15 @@ def test_options_reach_the_training(command: Command, tmp_path: Path) -> None:
         "warm_up": 0.5,
         "weight_decay": 0.01, "clip_norm": 1.0, "clip_value": 0.5, "ema": 0.5, "evaluations": 3, "patience": 2,
         "gradient_accumulation": 2,
-        "timestep_sampling": "uniform",
+        "timestep_sampling": "uniform", "timestep_shift": 2.0, "noise_pool": 6, "least_improvement": 0.05,
     }  # fmt: skip
     arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", value)]
-    assert all(value != getattr(TrainingSettings(), name) for name, value in chosen.items())
-    assert command("--steps", 4, "--checkpoint-every", 1, "--shared", *arguments, "--output", tmp_path / "run")[0] == 0
+    assert all(value != TrainingSettings().to_record()[name] for name, value in chosen.items())
+    flags = ("--shared", "--no-stratified", "--no-balance-prior", "--no-normalize-area")
+    assert command("--steps", 4, "--checkpoint-every", 1, *flags, *arguments, "--output", tmp_path / "run")[0] == 0
     used = TrainingState.load(tmp_path / "run" / "checkpoint.safetensors").record["settings"]
     assert {name: used[name] for name in chosen} == chosen
-    assert used["per_block"] is False
+    assert not any(used[name] for name in ("per_block", "stratified", "balance_prior", "normalize_area"))
     tensors = ReferenceContext.load(tmp_path / "run" / "context.safetensors").tensors()
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
         "tokens": (6, 2, 192),

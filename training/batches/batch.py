@@ -80,8 +80,8 @@ class BatchSource:
         )
 
     def _emphasis(self, shown: Sequence[AugmentedReference]) -> Tensor | None:
-        """1 where an attention map is black, attention_weight where it is white."""
+        """1 where an attention map is black, emphasis_weight where it is white."""
         if all(row.emphasis is None for row in shown):
             return None
         maps = [torch.zeros_like(row.latent_mask) if row.emphasis is None else row.emphasis for row in shown]
-        return 1 + (self._settings.attention_weight - 1) * torch.cat(maps)
+        return 1 + (self._settings.emphasis_weight - 1) * torch.cat(maps)

@@ -16,10 +16,10 @@ from ..references.reference_list import ReferenceList
 from ..settings import TrainingSettings
 from ..trainables.context_file import ReferenceContext
 from . import outputs
+from .declared_options import DEFAULTS, Seed
 from .image_commands import collage, preview_mask
 from .measurement_commands import add_measurements, require_positive
 from .option_groups import read_framing
-from .settings_options import DEFAULTS, Seed
 from .train_command import Output, train, train_and_write
 
 DEMO = Path(__file__).parent / "demo"
@@ -29,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # or names in brackets, as in [filewords], would vanish from the help
 )
 
 

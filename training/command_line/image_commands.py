@@ -18,11 +18,10 @@ from ..miniature.backbone import to_pictures
 from ..references.caption import join_captions as joined_caption
 from ..references.prepare import prepare_reference
 from ..references.reference_list import ReferenceList
-from .option_groups import read_framing, read_references, with_options
+from .declared_options import reader, with_options
+from .option_groups import read_framing, read_references
 from .outputs import png, require_writable
 from .train_command import Output, ReductionName, checked_reduction
-
-LAYOUT = CollageLayout()
 
 
 @with_options(references=read_references, framing=read_framing)
@@ -54,28 +53,16 @@ def preview_mask(
         del reference, prepared  # or they would stay in memory until the next picture is decoded
 
 
-@with_options(references=read_references)
+@with_options(references=read_references, layout=reader(CollageLayout))
 def collage(
     references: ReferenceList,
-    width: Annotated[int, typer.Option(help="Of the frame, in pixels.")] = LAYOUT.width,
-    height: Annotated[int, typer.Option(help="Of the frame, in pixels.")] = LAYOUT.height,
-    rows: Annotated[
-        int | None, typer.Option(help="Rows of cells; chosen to show the pictures large where left out.")
-    ] = None,
-    columns: Annotated[
-        int | None, typer.Option(help="Columns of cells; chosen to show the pictures large where left out.")
-    ] = None,
-    gutter: Annotated[int, typer.Option(help="Pixels between and around the cells.")] = LAYOUT.gutter,
-    background: Annotated[
-        str, typer.Option(help="Colour of gutters and free parts, such as #181818.")
-    ] = LAYOUT.background,
+    layout: CollageLayout,
     join_captions: Annotated[
         bool, typer.Option("--join-captions/--no-captions", help="Join the captions, or leave them out.")
     ] = True,
     output: Output = Path("output/collage"),
 ) -> None:
     """Put all references into one picture with one mask: collage.png, mask.png and collage.txt, ready for `train`."""
-    layout = CollageLayout(width, height, rows, columns, gutter, background)
     loaded = list(references)
     composed = compose_collage(
         [reference.image for reference in loaded], [reference.mask for reference in loaded], layout

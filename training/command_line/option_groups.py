@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
@@ -15,12 +12,13 @@ from ...masking import MaskShape, match_masks
 from ...masking.framing import Framing
 from ..miniature import scene
 from ..miniature.backbone import MiniatureBackbone
-from ..references.augmentation import BACKGROUNDS, Augmentation, ImageAugmentation
+from ..references.augmentation import Augmentation, ImageAugmentation
 from ..references.caption import CaptionOptions
 from ..references.image_file import read_image
 from ..references.reference_file import ReferenceFile
 from ..references.reference_folder import CAPTION_SOURCES, FolderOptions, open_reference_folder
 from ..references.reference_list import ReferenceList
+from .declared_options import reader, values_reader, with_options
 
 MINIATURE_SIZE = scene.SIDE
 OWN_ALPHA = ("alpha", "transparent")
@@ -37,43 +35,8 @@ CAPTIONS_HELP = (
     "Captions of --folder: " + "; ".join(f"{name}: {meaning}" for name, meaning in CAPTION_SOURCES.items()) + "."
 )
 
-BACKGROUNDS_HELP = (
-    "Before what the subject is put, cut out by its mask: "
-    + "; ".join(f"{name}: {meaning}" for name, meaning in BACKGROUNDS.items())
-    + "."
-)
 
-
-def with_options(**groups: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Gives a command the options of each group in place of the parameter of the group's name, which gets what the
-    group returns."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        parts = {name: _parameters(group) for name, group in groups.items()}
-        own = {name: parameter for name, parameter in _parameters(command).items() if name not in groups}
-
-        @functools.wraps(command)
-        def run(**values: Any) -> Any:
-            made = {name: group(**{key: values[key] for key in parts[name]}) for name, group in groups.items()}
-            return command(**made, **{name: values[name] for name in own})
-
-        together = {name: parameter for part in (*parts.values(), own) for name, parameter in part.items()}
-        run.__signature__ = inspect.Signature(list(together.values()))  # type: ignore[attr-defined]
-        run.__annotations__ = {name: parameter.annotation for name, parameter in together.items()}
-        del run.__wrapped__
-        return run
-
-    return decorate
-
-
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    hints = get_type_hints(function, include_extras=True)
-    return {
-        name: parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in inspect.signature(function).parameters.items()
-    }
-
-
+@with_options(shape=reader(MaskShape))
 def read_references(
     image: Annotated[list[Path] | None, typer.Option(help="Reference picture; repeat the option for several.")] = None,
     mask: Annotated[
@@ -106,16 +69,10 @@ def read_references(
         list[float] | None, typer.Option(help="How often a picture is drawn; one for all --image or one for each.")
     ] = None,
     repeats: Annotated[int, typer.Option(help="How many times each picture of --folder counts.")] = 1,
-    invert_mask: Annotated[bool, typer.Option("--invert-mask", help="Learn what the masks leave out.")] = False,
-    threshold: Annotated[float | None, typer.Option(help="Mask weights from here up become 1, the others 0.")] = None,
-    smallest_speck: Annotated[int, typer.Option(help="Parts of a mask of fewer pixels are dropped.")] = 0,
-    fill_holes: Annotated[bool, typer.Option("--fill-holes", help="Fill what a mask encloses.")] = False,
-    grow: Annotated[int, typer.Option(help="Pixels by which masks grow; negative shrinks.")] = 0,
-    feather: Annotated[float, typer.Option(help="Blur of the masks in pixels.")] = 0.0,
-    floor: Annotated[float, typer.Option(help="No mask weighs less than this anywhere, 0 to 1.")] = 0.0,
+    *,
+    shape: MaskShape,
 ) -> ReferenceList:
     """The references that the options name, each of them found to be sound. Raises ValueError in one sentence."""
-    shape = MaskShape(invert_mask, threshold, smallest_speck, fill_holes, grow, feather, floor)
     files = _named_files(image or [], mask or [], mask_source, weight or [1.0], whole)
     files = _with_emphasis(files, attention_map or [])
     if folder is not None:
@@ -181,47 +138,17 @@ def _with_emphasis(files: list[ReferenceFile], maps: list[Path]) -> list[Referen
     return [replace(file, emphasis=path) for file, path in zip(files, maps, strict=True)]
 
 
-def read_framing(
-    size: Annotated[
-        int, typer.Option(help="Training pictures have an area of size squared, in pixels.")
-    ] = MINIATURE_SIZE,
-    fit: Annotated[
-        str, typer.Option(help="How a picture gets sides that are multiples of 16: stretch, crop or letterbox.")
-    ] = Framing().fit,
-    crop_to_mask: Annotated[
-        bool, typer.Option("--crop-to-mask", help="Crop to the mask, so that a small subject fills the frame.")
-    ] = False,
-    crop_margin: Annotated[
-        float, typer.Option(help="What stays around a cropped subject, as a share of its longer side.")
-    ] = 0.1,
-    enlarge: Annotated[
-        bool, typer.Option(help="Whether pictures smaller than the training size are enlarged to it.")
-    ] = True,
-) -> Framing:
-    margin = crop_margin if crop_to_mask else None
-    return Framing(size, MiniatureBackbone.size_multiple, fit, margin, enlarge)  # type: ignore[arg-type]
+read_framing = reader(Framing, {"size": MINIATURE_SIZE}, multiple=MiniatureBackbone.size_multiple)
 
 
+@with_options(captions=values_reader(CaptionOptions), images=values_reader(ImageAugmentation))
 def read_augmentation(
+    captions: dict[str, Any],
+    images: dict[str, Any],
     prompt: Annotated[str, typer.Option(help=PROMPT_HELP)] = "",
-    name: Annotated[str, typer.Option(help="What takes the place of [name].")] = "",
-    shuffle_tags: Annotated[bool, typer.Option("--shuffle-tags", help="Shuffle the tags of captions.")] = False,
-    tag_dropout: Annotated[float, typer.Option(help="Share of the tags that are left out at random, 0 to 1.")] = 0.0,
-    caption_dropout: Annotated[
-        float, typer.Option(help="Share of the draws under an empty prompt; 1 trains unconditionally.")
-    ] = 0.0,
-    flip: Annotated[
-        bool,
-        typer.Option("--flip", help="Show every picture mirrored in half of its draws. Not for asymmetric characters."),
-    ] = False,
-    random_crop: Annotated[
-        float, typer.Option(help="Crop pictures at random: the share of each side that may be cut off, 0 to 0.9.")
-    ] = 0.0,
-    backgrounds: Annotated[str, typer.Option(help=BACKGROUNDS_HELP)] = ImageAugmentation().backgrounds,
     background: Annotated[
         list[Path] | None, typer.Option(help="A picture for --backgrounds pictures; repeat the option for several.")
     ] = None,
 ) -> Augmentation:
-    captions = CaptionOptions(prompt, name, shuffle_tags, tag_dropout, caption_dropout)
-    images = tuple(read_image(path).rgb for path in background or [])
-    return Augmentation(captions, ImageAugmentation(flip, random_crop, backgrounds, images))  # type: ignore[arg-type]
+    pictures = tuple(read_image(path).rgb for path in background or [])
+    return Augmentation(CaptionOptions(prompt, **captions), ImageAugmentation(**images, background_images=pictures))

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 import typer
 
-from ...masking import REDUCTIONS
+from ...declared import check_value, settings_of
 from ...masking.framing import Framing
 from ..miniature.backbone import MiniatureBackbone
 from ..references.augmentation import Augmentation
@@ -19,17 +19,19 @@ from ..references.reference_list import ReferenceList
 from ..reports.memory import peak_memory
 from ..reports.summary import describe
 from ..result import TrainingDiverged, TrainingResult
+from ..run_options import RunOptions
 from ..settings import TrainingSettings
 from ..train_context import train_context_tokens
 from . import outputs
-from .option_groups import read_augmentation, read_framing, read_references, with_options
-from .settings_options import read_settings
+from .declared_options import read_settings, with_options
+from .option_groups import read_augmentation, read_framing, read_references
 from .watching import CHECKPOINT, Watching, read_watching, watched
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 Output = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
-ReductionName = Annotated[str, typer.Option(help="How the mask gets to latent resolution: area or max.")]
+(REDUCTION,) = (each for each in settings_of(RunOptions) if each.field == "mask_reduction")
+ReductionName = Annotated[str, typer.Option(help=REDUCTION.explanation)]
 
 
 @with_options(
@@ -103,6 +105,5 @@ def saved_when_stopped(folder: Path) -> Iterator[None]:
 
 
 def checked_reduction(reduction: str) -> str:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction is {reduction!r}, expected one of: {', '.join(REDUCTIONS)}")
+    check_value(REDUCTION, reduction, "reduction")
     return reduction

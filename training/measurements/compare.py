@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy
 import torch
@@ -105,7 +105,7 @@ def measure(seeds: int, say: Callable[[str], None]) -> list[dict[str, object]]:
                     "elsewhere": elsewhere.inside / grid.before.inside,
                     "elsewhere_leak": elsewhere.leak,
                     "seconds": result.seconds,
-                    "settings": asdict(settings),
+                    "settings": settings.to_record(),
                 }
             )
             say(f"{name}, reference {seed}: inside {before.inside:.2f} -> {after.inside:.2f}, leak {after.leak:.2f}")

@@ -80,13 +80,15 @@ def far_scene(seed: int) -> Reference:
 def framings(reference: Reference, size: int) -> dict[str, Framing]:
     """Framings in which the subject has as many pixels as in a crop to the mask at training size `size`, the crop
     first."""
-    crop = Framing(size=size, crop_margin=MARGIN)
+    crop = Framing(size=size, crop_to_mask=True, crop_margin=MARGIN)
     assert reference.mask is not None
     box, wider = box_of_mask(reference.mask, MARGIN), box_of_mask(reference.mask, WIDER_MARGIN)
     scale = size / math.sqrt(box.width * box.height)
     return {
         "cropped to the mask": crop,
-        "wider crop": Framing(size=round(scale * math.sqrt(wider.width * wider.height)), crop_margin=WIDER_MARGIN),
+        "wider crop": Framing(
+            size=round(scale * math.sqrt(wider.width * wider.height)), crop_to_mask=True, crop_margin=WIDER_MARGIN
+        ),
         "whole, equal detail": Framing(size=round(scale * IMAGE_SIDE)),
         "whole, equal size": Framing(size=size),
     }

@@ -40,7 +40,7 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
     for seed in range(FIRST_SEED, FIRST_SEED + references):
         scene, encoded = draw_reference(seed), drawn_reference(backbone, seed)
         positive = TrainingSettings(steps=steps, seed=seed)
-        without = distance_of_samples(backbone, scene, None, positive.cfg)
+        without = distance_of_samples(backbone, scene, None, positive.guidance)
         seconds, result = train_timed(backbone, encoded, positive)
         both = replace(positive, negative_tokens=NEGATIVE_TOKENS)
         both = replace(both, steps=equal_steps(backbone, (encoded, positive), (encoded, both)))
@@ -49,7 +49,7 @@ def measure(references: int, steps: int, say: Callable[[str], None]) -> list[Row
             ("positive only", positive, seconds, result),
             ("positive and negative", both, took, other),
         ):
-            distance = distance_of_samples(backbone, scene, learned.trained, settings.cfg)
+            distance = distance_of_samples(backbone, scene, learned.trained, settings.guidance)
             rows.append(Row(seed, name, settings.steps, spent, distance, without))
             say(
                 f"{name}, reference {seed}: {settings.steps} steps in {spent:.1f} s, distance {distance:.4f} (without "

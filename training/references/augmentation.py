@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, get_args
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
+from ...declared import ARTIST, check, setting
 from ...masking.framed import (
     Framed,
     crop,
@@ -24,7 +25,7 @@ from ...masking.framed import (
     resize_mask,
 )
 from ...masking.framing import Framing
-from .caption import CaptionOptions
+from .caption import VARIETY, CaptionOptions
 from .prepare import frame_reference, prepare_reference, resize_framed
 from .reference import Reference
 
@@ -55,18 +56,38 @@ class ImageAugmentation:
     those of "pictures". Raises ValueError for what makes no sense.
     """
 
-    flip: bool = False
-    random_crop: float = 0.0
-    backgrounds: Backgrounds = "its own"
+    flip: bool = setting(
+        False,
+        help="Show every reference mirrored in half of its draws. Leave it off for asymmetric characters: an eyepatch "
+        "changes sides.",
+        topic=VARIETY,
+        audience=ARTIST,
+        node_id="flip_augmentation",
+    )
+    random_crop: float = setting(
+        0.0,
+        help="Show the reference cropped at random in half of its draws: the share of each side that a crop may cut "
+        "off. 0 is off. With 0.3 less of pose and place is learned, so that the subject is drawn more freely, with "
+        "less detail.",
+        topic=VARIETY,
+        audience=ARTIST,
+        least=0.0,
+        most=LARGEST_CROP,
+        off=0.0,
+        step=0.01,
+    )
+    backgrounds: Backgrounds = setting(
+        "its own",
+        help="In half of the draws put the subject, cut out by its mask, before another background, so that the "
+        "context leans less on its own.",
+        topic=VARIETY,
+        audience=ARTIST,
+        choices=BACKGROUNDS,
+    )
     background_images: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.random_crop <= LARGEST_CROP:
-            raise ValueError(f"random_crop is {self.random_crop}, expected 0 (off) to {LARGEST_CROP}")
-        if self.backgrounds not in BACKGROUNDS:
-            raise ValueError(
-                f"unknown backgrounds {self.backgrounds!r}, expected one of: {', '.join(get_args(Backgrounds))}"
-            )
+        check(self)
         if self.backgrounds == "pictures" and not self.background_images:
             raise ValueError("no background picture came, expected at least one for backgrounds 'pictures'")
 

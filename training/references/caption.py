@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ...declared import ARTIST, check, setting
+
+VARIETY = "Variety"
 NAME = "[name]"
 FILEWORDS = "[filewords]"
 
@@ -26,15 +29,35 @@ class CaptionOptions:
     """
 
     templates: str = FILEWORDS
-    name: str = ""
-    shuffle_tags: bool = False
-    tag_dropout: float = 0.0  # probability that a tag is left out
-    caption_dropout: float = 0.0  # probability that the prompt is empty; 1 trains unconditionally
+    name: str = setting(
+        "",
+        help="What takes the place of [name] in prompts and captions.",
+        topic=VARIETY,
+        audience=ARTIST,
+    )
+    shuffle_tags: bool = setting(
+        False, help="Shuffle the comma-separated tags of captions, so that their order means nothing.", topic=VARIETY
+    )
+    tag_dropout: float = setting(
+        0.0,
+        help="Share of the tags that are left out at random, so that the context leans on none of them.",
+        topic=VARIETY,
+        least=0.0,
+        most=1.0,
+        step=0.01,
+    )
+    caption_dropout: float = setting(
+        0.0,
+        help="Share of the draws under an empty prompt, so that the context also works without words; 1 trains without "
+        "any prompt.",
+        topic=VARIETY,
+        least=0.0,
+        most=1.0,
+        step=0.01,
+    )
 
     def __post_init__(self) -> None:
-        for name, probability in (("tag dropout", self.tag_dropout), ("caption dropout", self.caption_dropout)):
-            if not 0 <= probability <= 1:
-                raise ValueError(f"{name} is {probability}, expected a probability from 0 to 1")
+        check(self)
 
     @property
     def is_random(self) -> bool:
