@@ -77,5 +77,5 @@ def test_borders_are_allowed() -> None:
 
 
 def test_timesteps_take_the_models_own_shift_unless_told() -> None:
-    assert DEFAULTS.sigma_settings(3.0).shift == 3.0
-    assert replace(DEFAULTS, timestep_shift=1.5).sigma_settings(3.0).shift == 1.5
+    assert DEFAULTS.level_distribution(3.0).shift == 3.0
+    assert replace(DEFAULTS, timestep_shift=1.5).level_distribution(3.0).shift == 1.5
