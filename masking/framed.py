@@ -134,8 +134,8 @@ def letterbox(framed: Framed, aspect: float, colour: float = 0.5) -> Framed:
     framed_height = max(height, round(width / aspect))
     if framed_width * framed_height > _MOST_PIXELS:
         raise ValueError(
-            f"a picture of {width}x{height} pixels cannot be padded to {framed_width}x{framed_height}, expected a frame "
-            f"of at most {_MOST_PIXELS / 1e6:.0f} million pixels"
+            f"a picture of {width}x{height} pixels cannot be padded to {framed_width}x{framed_height}, expected a "
+            f"frame of at most {_MOST_PIXELS / 1e6:.0f} million pixels"
         )
     image = framed.image.new_full((framed_height, framed_width, framed.image.shape[-1]), colour)
     mask = framed.mask.new_zeros((framed_height, framed_width))

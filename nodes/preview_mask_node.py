@@ -11,7 +11,7 @@ from ..masking.preview import preview_reference, preview_tensor
 from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
 from .options.training_options import TrainingOptions
-from .reference_sockets import joined, masked_references
+from .reference_sockets import join_references, masked_references
 from .socket_types import CATEGORY, Options, References
 from .train_node import DEFAULT_SIZE
 
@@ -78,7 +78,7 @@ class PreviewTrainingMask(io.ComfyNode):
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
         sheets, latent_masks = [], []
-        for reference in joined(masked_references(reference_image, training_mask, options), references):
+        for reference in join_references(masked_references(reference_image, training_mask, options), references):
             prepared = prepare_reference(reference, options.framing_at(training_image_size))
             height, width = prepared.image.shape[:2]
             latent_mask = prepared.latent_mask(

@@ -12,7 +12,7 @@ from ..masking.framing import Framing
 from ..training.references.reference_list import ReferenceList
 from ..training.settings import TrainingSettings
 from .options.training_options import TrainingOptions
-from .reference_sockets import joined, masked_references, whole_references
+from .reference_sockets import join_references, masked_references, whole_references
 from .socket_types import CATEGORY, Context, LossMap, Options, References
 from .training_run import train_on_references
 
@@ -64,7 +64,7 @@ class TrainContextTokens(io.ComfyNode):
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
         settings = options.training_settings(train_steps, learning_rate, num_tokens, init_std, seed)
-        together = joined(whole_references(reference_image, attention_map), references)
+        together = join_references(whole_references(reference_image, attention_map), references)
         framing, augmentation = options.framing_at(training_image_size), options.augmentation_of(training_prompt)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
@@ -114,7 +114,9 @@ class MaskTrainContextTokens(io.ComfyNode):
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
         settings = options.training_settings(train_steps, learning_rate, num_tokens, init_std, seed)
-        together = joined(masked_references(reference_image, training_mask, options, attention_map), references)
+        together = join_references(
+            masked_references(reference_image, training_mask, options, attention_map), references
+        )
         framing, augmentation = options.framing_at(training_image_size), options.augmentation_of(training_prompt)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 

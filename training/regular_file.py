@@ -20,7 +20,7 @@ def open_regular(path: str | Path, most_bytes: int) -> BinaryIO:
         _require_regular(os.stat(path), most_bytes)
         # What lay there may have been swapped since: a pipe is then opened without waiting, and found out.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        file = open(os.open(path, flags), "rb")
+        file = os.fdopen(os.open(path, flags), "rb")
     except OSError as error:
         raise ValueError(reason_of(error)) from error
     except ValueError as error:  # a NUL or half a character in the name

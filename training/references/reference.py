@@ -143,8 +143,8 @@ def _checked_mask(mask: Tensor, image: Tensor, name: str) -> Tensor:
     mask = _one_of_the_aspect(mask, image, f"mask of {quoted(name)}")
     if float(mask.max()) < _FAINTEST_WEIGHT:
         raise ValueError(
-            f"the mask of {quoted(name)} selects nothing: every pixel is black (0), expected white (1) where the picture "
-            "shall be learned"
+            f"the mask of {quoted(name)} selects nothing: every pixel is black (0), expected white (1) where the "
+            "picture shall be learned"
         )
     return mask
 

@@ -54,7 +54,8 @@ class FolderOptions:
     def __post_init__(self) -> None:
         if self.captions not in CAPTION_SOURCES:
             raise ValueError(
-                f"unknown caption source {quoted(self.captions, 60)}, expected one of: {', '.join(get_args(CaptionSource))}"
+                f"unknown caption source {quoted(self.captions, 60)}, expected one of: "
+                f"{', '.join(get_args(CaptionSource))}"
             )
         compile_word_pattern(self.word_pattern)
         if len(self.join) > LONGEST_JOIN:
