@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..atomic_file import write_atomically
 from ..measurements import bench, compare, compare_crop, compare_negative, compare_steps, compare_verdicts
-from .outputs import require_writable
+from .output_folder import require_writable
 from .settings_options import DEFAULTS
 from .train_command import Output
 
