@@ -16,6 +16,7 @@ from .framed import (
     resize_mask,
 )
 from .latent import REDUCTIONS, ReductionReport, coverage, match_masks, report_reduction, to_latent_mask
+from .pixels import picture_of, tensor_of
 from .preview import overlay, preview_reference, preview_tensor
 from .shape import MaskShape, shape_mask
 from .sources import MASK_SOURCES, MaskSource, as_training_mask, extract_mask
@@ -42,6 +43,7 @@ __all__ = [
     "letterbox",
     "match_masks",
     "overlay",
+    "picture_of",
     "preview_reference",
     "preview_tensor",
     "random_window",
@@ -50,5 +52,6 @@ __all__ = [
     "resize_mask",
     "resize_image",
     "shape_mask",
+    "tensor_of",
     "to_latent_mask",
 ]

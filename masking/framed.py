@@ -11,6 +11,8 @@ from torch import Tensor
 
 # Weights below this share of the strongest do not widen a crop: noise of a JPEG mask, the tail of a feather.
 _FAINT = 0.1
+# A picture of one row of 32,768 pixels would become a square of a billion.
+_MOST_PIXELS = 2**27
 # Windows that are drawn before the whole picture is taken: more than one in three of them keep half of most subjects.
 _TRIES = 16
 
@@ -124,11 +126,17 @@ def crop_to_aspect(framed: Framed, aspect: float) -> Framed:
 def letterbox(framed: Framed, aspect: float, colour: float = 0.5) -> Framed:
     """Pad to an aspect (width / height), the picture in the middle.
 
-    The padding is a flat gray of value colour with mask weight 0, so that nothing is learned from it.
+    The padding is a flat gray of value colour with mask weight 0, so that nothing is learned from it. Raises ValueError
+    for a picture so narrow that its frame would not fit into memory.
     """
     height, width = framed.mask.shape
     framed_width = max(width, round(height * aspect))
     framed_height = max(height, round(width / aspect))
+    if framed_width * framed_height > _MOST_PIXELS:
+        raise ValueError(
+            f"a picture of {width}x{height} pixels cannot be padded to {framed_width}x{framed_height}, expected a "
+            f"frame of at most {_MOST_PIXELS / 1e6:.0f} million pixels"
+        )
     image = framed.image.new_full((framed_height, framed_width, framed.image.shape[-1]), colour)
     mask = framed.mask.new_zeros((framed_height, framed_width))
     inside = Box((framed_width - width) // 2, (framed_height - height) // 2, width, height)

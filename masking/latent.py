@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .sources import as_training_mask
+from .wording import quoted
 
 Reduction = Literal["area", "max"]
 
@@ -38,7 +39,7 @@ def to_latent_mask(mask: Tensor, latent_size: tuple[int, int], mode: str = "area
     if height < 1 or width < 1:
         raise ValueError(f"a latent size of {width}x{height} came, expected at least 1x1")
     if mode not in REDUCTIONS:
-        raise ValueError(f"unknown mask reduction {mode!r}, expected 'area' or 'max'")
+        raise ValueError(f"unknown mask reduction {quoted(mode)}, expected 'area' or 'max'")
     weights = as_training_mask(mask).unsqueeze(1)  # BHW -> B1HW
     device = weights.device
     if device.type == "mps":
@@ -62,8 +63,11 @@ def match_masks(masks: Tensor | Sequence[Mask] | None, reference_count: int) -> 
     """
     if masks is None or len(masks) == 0:
         raise ValueError("at least one reference mask is required")
-    if isinstance(masks, Tensor) and masks.ndim == 2:
-        masks = masks.unsqueeze(0)
+    if isinstance(masks, Tensor):
+        if masks.ndim == 2:
+            masks = masks.unsqueeze(0)
+        if masks.ndim not in (3, 4) or (masks.ndim == 4 and masks.shape[1] != 1):
+            raise ValueError(f"masks of shape {list(masks.shape)} came, expected [B,H,W] or [B,1,H,W]")
     if len(masks) not in (1, reference_count):
         raise ValueError("reference mask count must be 1 or match reference image count")
     if isinstance(masks, Tensor):

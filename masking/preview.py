@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import textwrap
 
-import numpy
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
 from .latent import ReductionReport, report_reduction
+from .pixels import picture_of, tensor_of
+from .wording import printable
 
 PANEL_HEIGHT = 512
 LARGEST_PANEL_WIDTH = 1024  # a panorama is shown smaller instead
 MARGIN = 12
+LONGEST_TITLE = 120
 INK, PAPER, WARNING = (232, 232, 232), (24, 24, 24), (255, 190, 90)
 LEARNED = (255, 64, 160)
 
@@ -54,7 +55,7 @@ def preview_reference(image: Tensor, mask: Tensor, latent_mask: Tensor, title: s
     panels = [shown, overlay(shown, scaled(mask, "area")), overlay(shown, cells)]
     latent_height, latent_width = latent_mask.shape[-2:]
     captions = [
-        f"{title}: {width}x{height} px for training",
+        f"{printable(title, LONGEST_TITLE)}: {width}x{height} px for training",
         f"mask as drawn: {report.drawn_coverage:.1%} of the frame is learned",
         f"latent mask {latent_width}x{latent_height}: coverage {report.latent_coverage:.1%}",
     ]
@@ -69,7 +70,7 @@ def preview_tensor(sheets: list[Image.Image]) -> Tensor:
     for sheet in sheets:
         page.paste(sheet, (0, top))
         top += sheet.height
-    return torch.from_numpy(numpy.asarray(page).astype(numpy.float32) / 255)[None]
+    return tensor_of(page)[None]
 
 
 def _sheet(panels: list[Tensor], captions: list[str], report: ReductionReport) -> Image.Image:
@@ -85,8 +86,7 @@ def _sheet(panels: list[Tensor], captions: list[str], report: ReductionReport) -
     draw = ImageDraw.Draw(sheet)
     left = MARGIN
     for panel, lines in zip(panels, wrapped, strict=True):
-        pixels = (panel.clamp(0, 1) * 255).round().byte().numpy()
-        sheet.paste(Image.fromarray(pixels), (left, MARGIN))
+        sheet.paste(picture_of(panel), (left, MARGIN))
         for number, line in enumerate(lines):
             draw.text((left, MARGIN * 2 + panel.shape[0] + number * line_height), line, INK, font)
         left += panel.shape[1] + MARGIN

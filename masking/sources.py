@@ -7,6 +7,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from .wording import quoted
+
 MaskSource = Literal["mask", "inverted mask", "red", "luminance", "alpha", "transparent"]
 
 MASK_SOURCES: dict[MaskSource, str] = {
@@ -20,6 +22,9 @@ MASK_SOURCES: dict[MaskSource, str] = {
     "transparent": "the alpha channel of the picture: transparent pixels are learned",
 }
 
+# Filters overshoot black and white a little, and are clamped; what lies beyond was made in another range.
+_RANGE = (-1.0, 2.0)
+
 # ITU-R BT.601, the weights of Pillow's "L" mode, so that a gray conversion in an image editor gives the same mask.
 _LUMINANCE_WEIGHTS = (0.299, 0.587, 0.114)
 
@@ -28,9 +33,14 @@ def as_training_mask(mask: Tensor) -> Tensor:
     """Bring any mask tensor to the one form the rest of the package works with.
 
     mask: [H,W], [B,H,W] or [B,1,H,W]; floating point 0..1, bool, or uint8 0..255.
-    Returns [B,H,W] float32 in 0..1 on the same device; values outside 0..1 are clamped. The input is never changed.
-    Raises ValueError for other shapes and types, for an empty tensor, and for NaN or infinite weights.
+    Returns [B,H,W] float32 in 0..1 on the same device; values from -1 to 2 are clamped. The input is never changed.
+    Raises ValueError for other shapes and types, for an empty tensor, and for weights far outside of 0..1, NaN or
+    infinite.
     """
+    if mask.ndim == 4 and mask.shape[-1] == 1 and mask.shape[1] != 1:
+        raise ValueError(
+            f"a mask of shape {list(mask.shape)} came, with its channel at the end, expected [B,H,W] or [B,1,H,W]"
+        )
     if mask.ndim == 4 and mask.shape[1] == 1:
         mask = mask[:, 0]  # B1HW -> BHW
     elif mask.ndim == 2:
@@ -54,6 +64,9 @@ def as_training_mask(mask: Tensor) -> Tensor:
         raise ValueError(
             f"the mask is NaN or infinite at {broken} of {mask.numel()} pixels, expected weights from 0 to 1"
         )
+    low, high = (float(end) for end in mask.aminmax())
+    if low < _RANGE[0] or high > _RANGE[1]:
+        raise ValueError(f"the mask has weights from {low:g} to {high:g}, expected 0 to 1")
     return mask.clamp(0, 1)
 
 
@@ -61,12 +74,12 @@ def extract_mask(source: str, *, mask: Tensor | None = None, image: Tensor | Non
     """Training mask of a source named in MASK_SOURCES.
 
     mask: a ComfyUI MASK, needed by "mask" and "inverted mask".
-    picture: [H,W,C] or [B,H,W,C] in 0..1 with C = 3, or C = 4 for "alpha" and "transparent"; needed by the other
+    image: [H,W,C] or [B,H,W,C] in 0..1 with C = 3, or C = 4 for "alpha" and "transparent"; needed by the other
     sources. Returns [B,H,W] float32 in 0..1, 1 = learn. Raises ValueError where the source is unknown or what it reads
     is missing, and for a MASK to be inverted that is black everywhere.
     """
     if source not in MASK_SOURCES:
-        raise ValueError(f"unknown mask source {source!r}, expected one of: {_listed(get_args(MaskSource))}")
+        raise ValueError(f"unknown mask source {quoted(source)}, expected one of: {_listed(get_args(MaskSource))}")
     if source in ("mask", "inverted mask"):
         if mask is None:
             raise ValueError(f"mask source {source!r} reads a MASK, but none came")

@@ -7,9 +7,13 @@ import os
 import folder_paths
 from comfy_api.latest import io
 
+from ..masking.wording import printable
 from ..training.trainables.context_file import ReferenceContext
-from .folders.contexts import FOLDER
+from .folders.contexts import FOLDER, context_path
 from .socket_types import CATEGORY, Context
+
+# Of info, in characters: all of a long prompt, and not of a text that only fills the page.
+LONGEST_LINE = 4000
 
 
 class LoadContext(io.ComfyNode):
@@ -40,20 +44,20 @@ class LoadContext(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, context_name: str) -> tuple[float, int] | str:
         """So that a file that changed under the same name is read again."""
-        path = folder_paths.get_full_path(FOLDER, context_name)
-        if path is None:
+        try:
+            status = os.stat(context_path(context_name))
+        except (OSError, ValueError):  # said when the node runs
             return context_name
-        status = os.stat(path)
         return status.st_mtime, status.st_size
 
     @classmethod
     def execute(cls, context_name: str) -> io.NodeOutput:
-        context = ReferenceContext.load(folder_paths.get_full_path_or_raise(FOLDER, context_name))
+        context = ReferenceContext.load(context_path(context_name))
         return io.NodeOutput(context, describe_context(context))
 
 
 def describe_context(context: ReferenceContext) -> str:
-    """What the file says about its training, a line each; what it does not say is left out."""
+    """What the file says about its training, a printable line each; what it does not say is left out."""
     info = context.info
     lines = [
         f"model: {info.model_family}, {context.num_blocks} blocks of width {context.context_dim}",
@@ -68,4 +72,4 @@ def describe_context(context: ReferenceContext) -> str:
         lines.append(
             f"evaluation loss outside the mask: {info.outside_before:.4f} before, {info.outside_after:.4f} after"
         )
-    return "\n".join(lines)
+    return "\n".join(printable(line, LONGEST_LINE) for line in lines)

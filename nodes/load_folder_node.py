@@ -6,6 +6,7 @@ from typing import get_args
 
 from comfy_api.latest import io, ui
 
+from ..masking.wording import printable, quoted
 from ..training.references.reference_folder import (
     CAPTION_SOURCES,
     CaptionSource,
@@ -26,6 +27,10 @@ MASK_CHOICES = {
     "alpha of the pictures: transparent pixels are learned": "transparent",
     "no masks: all of each picture is learned": None,
 }
+
+
+# Of info, in characters: a caption may be long.
+LONGEST_LINE = 2000
 
 
 class LoadReferenceFolder(io.ComfyNode):
@@ -113,7 +118,10 @@ class LoadReferenceFolder(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, folder: str, masks_from: str, mask_folder: str, **_: object) -> str:
         folders = [folder, mask_folder] if masks_from.startswith("mask folder") else [folder]
-        return fingerprint(*map(resolve_folder, folders))
+        try:
+            return fingerprint(*map(resolve_folder, folders))
+        except ValueError:  # said when the node runs
+            return ""
 
     @classmethod
     def execute(
@@ -150,9 +158,9 @@ class LoadReferenceFolder(io.ComfyNode):
 
 def describe_folder(folder: str, opened: ReferenceFolder) -> str:
     """How many references came, then each broken file with its reason, then notes on the others, then each with its
-    caption."""
-    lines = [f"{len(opened)} references from {folder!r}, {len(opened.broken)} broken files"]
+    caption; all of it printable."""
+    lines = [f"{len(opened)} references from {quoted(folder)}, {len(opened.broken)} broken files"]
     lines += [f"broken: {file.name}: {file.reason}" for file in opened.broken]
     lines += [f"note: {file.name}: {file.note}" for file in opened.notes]
     lines += [f"{entry.image.name}: {entry.caption}" for entry in opened.entries]
-    return "\n".join(lines)
+    return "\n".join(printable(line, LONGEST_LINE) for line in lines)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import io as bytes_io
 from typing import Any
 
-import numpy
-import torch
 from comfy_api.latest import io, ui
 from PIL import Image
-from torch import Tensor
 
-from ..training.atomic_file import write_atomically
+from ..masking.pixels import tensor_of
 from ..training.reports.history_file import history_csv
 from ..training.reports.loss_map import history_of
 from ..training.reports.loss_plot import loss_plot
-from .folders.output_names import new_numbered_file
+from .folders.output_names import save_in_output
 from .socket_types import CATEGORY, LossMap
 
 
@@ -59,14 +56,6 @@ class PlotTraining(io.ComfyNode):
     @classmethod
     def execute(cls, loss_map: Any, filename_prefix: str, save_csv: bool) -> io.NodeOutput:
         history = history_of(loss_map)
-        plot = image_of_png(loss_plot(history))
-        path = new_numbered_file(filename_prefix, ".csv") if save_csv else None
-        if path is not None:
-            write_atomically(path, history_csv(history))
-        return io.NodeOutput(plot, str(path or ""), ui=ui.PreviewImage(plot, cls=cls))
-
-
-def image_of_png(png: bytes) -> Tensor:
-    """ComfyUI's IMAGE [1,H,W,3] of a picture file."""
-    pixels = numpy.asarray(Image.open(bytes_io.BytesIO(png)).convert("RGB"), dtype=numpy.float32) / 255
-    return torch.from_numpy(pixels)[None]
+        plot = tensor_of(Image.open(bytes_io.BytesIO(loss_plot(history))))[None]
+        path = save_in_output(filename_prefix, ".csv", history_csv(history)) if save_csv else ""
+        return io.NodeOutput(plot, str(path), ui=ui.PreviewImage(plot, cls=cls))

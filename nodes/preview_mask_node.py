@@ -17,7 +17,7 @@ from ..training.references.reference_list import ReferenceList
 from .anima.family import ANIMA
 from .options.declared_inputs import widget
 from .options.training_options import TrainingOptions
-from .reference_sockets import joined, masked_references
+from .reference_sockets import join_references, masked_references
 from .socket_types import CATEGORY, Options, References
 
 (SIZE,) = (each for each in settings_of(Framing) if each.field == "size")
@@ -77,7 +77,7 @@ class PreviewTrainingMask(io.ComfyNode):
         options = options or TrainingOptions()
         framing = options.framing_of(inputs)
         sheets, latent_masks = [], []
-        for reference in joined(masked_references(reference_image, training_mask, options), references):
+        for reference in join_references(masked_references(reference_image, training_mask, options), references):
             prepared = prepare_reference(reference, framing)
             height, width = prepared.image.shape[:2]
             latent_mask = prepared.latent_mask(

@@ -25,7 +25,7 @@ def masked_references(
         None if training_mask is None else copy_outside_inference(extract_mask(options.mask_source, mask=training_mask))
     )
     return ReferenceList(
-        tuple(references_from_batch(copy_outside_inference(reference_image), masks, emphasis=usable(attention_map)))
+        tuple(references_from_batch(copy_outside_inference(reference_image), masks, emphasis=copied_map(attention_map)))
     )
 
 
@@ -35,7 +35,8 @@ def whole_references(reference_image: Tensor | None, attention_map: Tensor | Non
     if reference_image is None:
         return ReferenceList(whole=True)
     return ReferenceList(
-        tuple(unmasked_references(copy_outside_inference(reference_image), usable(attention_map))), whole=True
+        tuple(unmasked_references(copy_outside_inference(reference_image), copied_map(attention_map))),
+        whole=True,
     )
 
 
@@ -48,11 +49,12 @@ def require_image(reference_image: Tensor | None, **others: Tensor | None) -> No
             )
 
 
-def usable(attention_map: Tensor | None) -> Tensor | None:
+def copied_map(attention_map: Tensor | None) -> Tensor | None:
+    """A copy that a backward pass may remember, of a map that may be missing."""
     return None if attention_map is None else copy_outside_inference(attention_map)
 
 
-def joined(first: ReferenceList, added: ReferenceList | None) -> ReferenceList:
+def join_references(first: ReferenceList, added: ReferenceList | None) -> ReferenceList:
     """Those of reference_image, then those of the references socket. Raises ValueError where there are none."""
     together = first + (added or ReferenceList())
     if len(together) == 0:

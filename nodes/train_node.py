@@ -14,7 +14,7 @@ from ..training.settings import TrainingSettings
 from .options.declared_inputs import in_order
 from .options.training_options import TrainingOptions
 from .options.widget_order import TRAINING_NODES
-from .reference_sockets import joined, masked_references, whole_references
+from .reference_sockets import join_references, masked_references, whole_references
 from .socket_types import CATEGORY, Context, LossMap, Options, References
 from .training_run import train_on_references
 
@@ -61,7 +61,7 @@ class TrainContextTokens(io.ComfyNode):
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
         settings = options.training_settings(inputs)
-        together = joined(whole_references(reference_image, attention_map), references)
+        together = join_references(whole_references(reference_image, attention_map), references)
         framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
@@ -106,7 +106,9 @@ class MaskTrainContextTokens(io.ComfyNode):
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
         settings = options.training_settings(inputs)
-        together = joined(masked_references(reference_image, training_mask, options, attention_map), references)
+        together = join_references(
+            masked_references(reference_image, training_mask, options, attention_map), references
+        )
         framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 

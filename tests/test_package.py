@@ -108,7 +108,7 @@ def test_comfyui_brings_its_own_torch(project: dict[str, Any]) -> None:
 
 def test_comfyui_manager_installs_what_comfyui_does_not_bring(project: dict[str, Any]) -> None:
     asked = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
-    assert asked == ["matplotlib"]
+    assert asked == ["matplotlib", "regex"]
     assert set(asked) <= set(project["project"]["dependencies"])
 
 

@@ -12,11 +12,19 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
+
+from ..masking.wording import quoted
 
 Shape = Literal["constant", "linear", "cosine"]
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+# Room for a thousand parts of twenty characters; a schedule that a person wrote has a few.
+LONGEST_TEXT = 20_000
+MOST_PARTS = 1000
+
+# Each letter can only be read in one way, so that a long word is judged in one pass.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _STEP = re.compile(r"\+?\d+", re.ASCII)
 _SHARE = re.compile(r"\+?(\d+\.\d*|\.\d+)", re.ASCII)
 
@@ -47,7 +55,9 @@ class LearningRate:
 
     def __post_init__(self) -> None:
         if self.shape not in get_args(Shape):
-            raise ValueError(f"learning rate shape is {self.shape!r}, expected one of {', '.join(get_args(Shape))}")
+            raise ValueError(
+                f"learning rate shape is {quoted(self.shape)}, expected one of {', '.join(get_args(Shape))}"
+            )
         if not 0 <= self.warm_up < 1:
             raise ValueError(f"learning rate warm-up is {self.warm_up}, expected a share of the run from 0 to below 1")
 
@@ -83,18 +93,45 @@ def parse_learning_rate(value: str | float, shape: Shape = "constant", warm_up: 
     Raises one ValueError that names the part that is wrong, what it says, and the character (from 1) at which it
     begins.
     """
-    text = value if isinstance(value, str) else str(float(value))
+    text = value if isinstance(value, str) else _written(value)
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"learning rate has {len(text):,} characters, expected at most {LONGEST_TEXT:,}")
     parts = text.split(",")
+    if len(parts) > MOST_PARTS:
+        raise ValueError(f"learning rate has {len(parts):,} parts, expected at most {MOST_PARTS:,}")
+    _refuse_decimal_commas(parts)
     phases: list[Phase] = []
+    last_of_kind: dict[type, int | float] = {}
     start = 0
     for number, part in enumerate(parts, start=1):
         phase = _parse_part(part, number, start, is_last=number == len(parts))
-        _check_order(phases, phase, part, number, start)
+        _check_order(last_of_kind, phase, part, number, start)
         phases.append(phase)
         start += len(part) + 1
     if not any(phase.rate for phase in phases):
         raise _wrong(text, 1, 0, "all rates are 0, expected one above 0")
     return LearningRate(tuple(phases), shape, warm_up)
+
+
+def _written(value: float) -> str:
+    try:
+        return str(float(value))
+    except OverflowError:
+        raise ValueError("learning rate is out of range, expected 0 or above") from None
+
+
+def _refuse_decimal_commas(parts: list[str]) -> None:
+    """`0,3` would be the rate 0, and then the rate 3."""
+    start = 0
+    for number, (part, following) in enumerate(pairwise(parts), start=1):
+        decimals = re.match(r"\d+", following, re.ASCII)
+        if decimals and re.fullmatch(r"\s*[+-]?\d+", part, re.ASCII):
+            reason = (
+                "it lasts until the end, so no part can follow; a decimal comma? Write "
+                f"{quoted(f'{part.strip()}.{decimals[0]}', 20)[1:-1]}"
+            )
+            raise _wrong(part, number, start, reason)
+        start += len(part) + 1
 
 
 def _parse_part(part: str, number: int, start: int, is_last: bool) -> Phase:
@@ -143,19 +180,20 @@ def _parse_end(text: str, number: int, start: int) -> int | float | None:
     raise _wrong(text, number, start, "the step is not a whole number, a share such as 0.5, or -1")
 
 
-def _check_order(before: list[Phase], phase: Phase, part: str, number: int, start: int) -> None:
-    """Steps rise among steps and shares among shares; how a step and a share compare depends on the run's length."""
-    same_kind = [
-        earlier.until for earlier in before if type(earlier.until) is type(phase.until) and earlier.until is not None
-    ]
-    if phase.until is not None and same_kind and phase.until <= same_kind[-1]:
+def _check_order(before: dict[type, int | float], phase: Phase, part: str, number: int, start: int) -> None:
+    """Steps rise among steps and shares among shares; how a step and a share compare depends on the run's length.
+    `before` holds the last of each and takes this one."""
+    if phase.until is None:
+        return
+    earlier = before.get(type(phase.until))
+    if earlier is not None and phase.until <= earlier:
         rate_text, _, end_text = part.partition(":")
-        raise _wrong(
-            end_text, number, start + len(rate_text) + 1, f"it does not come after {same_kind[-1]} in an earlier part"
-        )
+        reason = f"it does not come after {earlier} in an earlier part"
+        raise _wrong(end_text, number, start + len(rate_text) + 1, reason)
+    before[type(phase.until)] = phase.until
 
 
 def _wrong(text: str, number: int, start: int, reason: str) -> ValueError:
     """The error for `text`, which begins at 0-based `start` of the whole; spaces around it are not part of it."""
     position = start + len(text) - len(text.lstrip()) + 1
-    return ValueError(f"learning rate part {number}, character {position}, {text.strip()!r}: {reason}")
+    return ValueError(f"learning rate part {number}, character {position}, {quoted(text.strip(), 60)}: {reason}")

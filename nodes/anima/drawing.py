@@ -15,6 +15,7 @@ from latent_preview import MAX_PREVIEW_RESOLUTION, get_previewer
 from PIL import Image
 from torch import Tensor
 
+from ...masking.pixels import picture_of
 from ...training.reports.context_comparison import Cell
 from ...training.trainables.context_file import ReferenceContext
 from .patch import patch_model
@@ -77,7 +78,7 @@ def draw_cells(
     images = {}
     for cell, latent in latents.items():
         management.throw_exception_if_processing_interrupted()
-        images[cell] = decoded(vae, latent)
+        images[cell] = decoded_picture(vae, latent)
     return images
 
 
@@ -107,11 +108,11 @@ def sample_cell(
     )
 
 
-def decoded(vae: Any, latent: Tensor) -> Image.Image:
+def decoded_picture(vae: Any, latent: Tensor) -> Image.Image:
     """The picture; a video VAE gives one frame."""
     pixels = vae.decode(latent)
     pixels = pixels.reshape(-1, *pixels.shape[-3:])[0]
-    return Image.fromarray((pixels.clamp(0, 1) * 255).round().byte().cpu().numpy())
+    return picture_of(pixels)
 
 
 class CellProgress:

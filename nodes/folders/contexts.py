@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import folder_paths
 
+from ...masking.wording import quoted
+from ...training.regular_file import require_regular
 from ...training.trainables.context_file import ReferenceContext
-from .output_names import next_numbered_file
+from .output_names import save_under
 
 FOLDER = "anima_contexts"
 SUFFIX = ".safetensors"
+# Tokens of the largest models, in a thousand ranges of noise levels.
+LARGEST_CONTEXT = 4 * 1024**3
 
 
 def register_folder() -> None:
@@ -22,8 +27,23 @@ def register_folder() -> None:
 
 
 def save_as_new_file(context: ReferenceContext, prefix: str) -> str:
-    """Writes prefix_00001_.safetensors or the next number into models/anima_contexts; its name there."""
-    root = os.path.join(folder_paths.models_dir, FOLDER)
-    path = next_numbered_file(prefix, root, SUFFIX)
-    context.save(path)
-    return os.path.relpath(path, root)
+    """Writes prefix_00001_.safetensors or the next number into models/anima_contexts, never over a file; its name
+    there."""
+    root = Path(folder_paths.models_dir, FOLDER)
+    path = save_under(root, f"in models/{FOLDER}", prefix, SUFFIX, context.save)
+    return os.path.relpath(path, os.path.abspath(root))
+
+
+def context_path(context_name: str) -> Path:
+    """The file of a name that Load Context lists. Raises ValueError in one sentence where there is no regular file."""
+    try:
+        found = folder_paths.get_full_path(FOLDER, context_name)
+    except (OSError, ValueError):  # a name that no disk takes
+        found = None
+    if found is None:
+        raise ValueError(f"context_name {quoted(context_name)} is not there, expected a file in models/{FOLDER}")
+    try:
+        require_regular(found, LARGEST_CONTEXT)
+    except ValueError as error:
+        raise ValueError(f"context file {quoted(context_name)} cannot be read: {error}") from error
+    return Path(found)

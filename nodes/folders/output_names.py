@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import folder_paths
+
+from ...training.atomic_file import Content, remove_abandoned, save_numbered
+from ...training.file_names import filled_in, place_inside
 
 
 def place_in_output(input_name: str, name: str, what: str, folder: str = "", suffix: str = "") -> Path:
     """`name`, which may name a subfolder, with `suffix` in `folder` of ComfyUI's output folder.
 
-    Judged without asking the disk, which on Windows may be that of another computer; then again with links followed.
     Raises ValueError where it would lie outside; `what` says what the name is expected to be the name of.
     """
-    root = Path(os.path.abspath(Path(folder_paths.get_output_directory()) / folder))
-    asked = name.strip()
-    if suffix:
-        asked = asked.removesuffix(suffix)
-    path = Path(os.path.abspath(root / (asked + suffix)))
-    if (
-        not asked.strip(". ")
-        or asked.endswith(("/", "\\"))
-        or not path.is_relative_to(root)
-        or not path.resolve().is_relative_to(root.resolve())
-    ):
-        raise ValueError(
-            f"{input_name} is {name!r}, expected the name of {what} in ComfyUI's output folder{folder and ' ' + folder}"
-        )
-    return path
+    root = Path(folder_paths.get_output_directory()) / folder
+    return place_inside(root, name, input_name, f"{what} in ComfyUI's output folder{folder and ' ' + folder}", suffix)
 
 
-def new_numbered_file(filename_prefix: str, suffix: str) -> Path:
-    """prefix_00001_.suffix, or the next free number, in ComfyUI's output folder. Raises ValueError for a prefix that
-    leaves it."""
-    place_in_output("filename_prefix", filename_prefix, "a file")
-    return next_numbered_file(filename_prefix, folder_paths.get_output_directory(), suffix)
+def save_in_output(filename_prefix: str, suffix: str, content: Content) -> Path:
+    """Writes a new file prefix_00001_.suffix, or with the next free number, into ComfyUI's output folder; its path.
+
+    Raises ValueError for a prefix that leaves it, OSError in one sentence where it cannot be written.
+    """
+    return save_under(
+        Path(folder_paths.get_output_directory()), "in ComfyUI's output folder", filename_prefix, suffix, content
+    )
 
 
-def next_numbered_file(filename_prefix: str, root: str, suffix: str) -> Path:
-    """The same in another folder; ComfyUI itself refuses a prefix that leaves it."""
-    folder, name, counter, _, _ = folder_paths.get_save_image_path(filename_prefix, root)
-    return Path(folder) / f"{name}_{counter:05}_{suffix}"
+def save_under(root: Path, where: str, filename_prefix: str, suffix: str, content: Content) -> Path:
+    """The same in another folder; `where` names it to the user."""
+    place = place_inside(root, filled_in(filename_prefix), "filename_prefix", f"a file {where}", suffix)
+    remove_abandoned(place.parent)
+    return save_numbered(place.parent, place.name.removesuffix(suffix), suffix, content)

@@ -13,12 +13,9 @@ import torch
 from PIL import Image
 
 from anima_fast_train.training.references import reference_file, reference_folder
+from anima_fast_train.training.references.caption_file import caption_from_name
 from anima_fast_train.training.references.reference import Reference
-from anima_fast_train.training.references.reference_folder import (
-    FolderOptions,
-    caption_from_name,
-    open_reference_folder,
-)
+from anima_fast_train.training.references.reference_folder import FolderOptions, open_reference_folder
 
 
 def save_picture(path: Path, size: tuple[int, int] = (12, 8), colour: str = "red") -> Path:
@@ -183,11 +180,16 @@ def test_of_two_hundred_files_the_sound_ones_load_and_each_broken_one_is_named(
         assert "\n" not in file.reason
 
 
-def test_strict_refuses_the_folder_and_names_every_broken_file(two_hundred: tuple[Path, Path, dict[str, str]]) -> None:
+def test_strict_refuses_the_folder_and_names_the_first_broken_files_and_how_many(
+    two_hundred: tuple[Path, Path, dict[str, str]],
+) -> None:
     refs, masks, reasons = two_hundred
     with pytest.raises(ValueError, match="^20 of 200 pictures in .* cannot be used: ") as refused:
         open_reference_folder(refs, FolderOptions(mask_folder=masks, strict=True))
-    assert all(repr(name) in str(refused.value) for name in reasons)
+    said, [first, second, *_] = str(refused.value), reasons
+    assert repr(first) in said and repr(second) in said
+    assert said.endswith("; and 18 more")
+    assert len(said) <= 300
 
 
 def test_a_folder_with_nothing_sound_is_refused_even_when_lenient(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from tqdm import tqdm
 
+from ...masking.wording import printable
 from ..atomic_file import write_atomically
 from ..miniature import scene
 from ..miniature.backbone import WEIGHTS
@@ -17,11 +19,15 @@ from ..settings import TrainingSettings
 from ..trainables.context_file import ReferenceContext
 from . import outputs
 from .declared_options import DEFAULTS, Seed
+from .errors import sentence_of
 from .image_commands import collage, preview_mask
 from .measurement_commands import add_measurements, require_positive
 from .option_groups import read_framing
+from .output_folder import require_writable
 from .train_command import Output, train, train_and_write
 
+# Of what `inspect` prints, in characters.
+LONGEST_VALUE = 10_000
 DEMO = Path(__file__).parent / "demo"
 
 app = typer.Typer(
@@ -54,13 +60,13 @@ def inspect(context: Annotated[Path, typer.Argument(help="A context.safetensors.
     if loaded.negative is not None:
         typer.echo(f"negative_tokens: {list(loaded.negative.tokens.shape)}")
     for name, value in vars(loaded.info).items():
-        typer.echo(f"{name}: {value}")
+        typer.echo(f"{name}: {printable(value, LONGEST_VALUE)}")
 
 
 @app.command()
 def sample_reference(seed: Seed = 0, output: Output = Path("output/reference")) -> None:
     """Draw a new character, with colours and an accessory that the miniature has never seen, to try things out."""
-    folder = outputs.require_writable(output)
+    folder = require_writable(output)
     drawn = scene.draw_reference(seed)
     write_atomically(folder / "reference.png", outputs.png(drawn.picture))
     write_atomically(folder / "mask.png", outputs.png(drawn.mask))
@@ -81,7 +87,7 @@ def pretrain(
 
     require_positive(steps=1 if steps is None else steps)
     chosen = PretrainingSettings(seed=seed) if steps is None else PretrainingSettings(seed=seed, steps=steps)
-    outputs.require_writable(output.parent)
+    require_writable(output.parent)
     with tqdm(unit="step") as bar:
 
         def show(stage: str, step: int, total: int, loss: float) -> None:
@@ -96,9 +102,14 @@ add_measurements(app)
 
 
 def main() -> None:
-    """Bad input ends with one sentence and exit code 2."""
+    """Bad input, a full disk and full memory end with one sentence and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # names that are no UTF-8 are printed all the same
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app(standalone_mode=True)
-    except (ValueError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
+    except Exception as error:
+        said = sentence_of(error)
+        if said is None:
+            raise
+        typer.echo(f"error: {said}", err=True)
         raise SystemExit(2) from error

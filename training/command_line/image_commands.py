@@ -6,21 +6,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
-from PIL import Image
 
 from ...masking import CollageLayout, compose_collage, preview_reference, report_reduction
 from ...masking.framing import Framing
+from ...masking.pixels import picture_of
+from ...masking.wording import printable, quoted
 from ..atomic_file import write_atomically
+from ..file_names import safe_file_name
 from ..miniature.autoencoder import CELL
-from ..miniature.backbone import to_pictures
 from ..references.caption import join_captions as joined_caption
 from ..references.prepare import prepare_reference
 from ..references.reference_list import ReferenceList
 from .declared_options import reader, with_options
 from .option_groups import read_framing, read_references
-from .outputs import png, require_writable
+from .output_folder import require_writable
+from .outputs import png
 from .train_command import Output, ReductionName, checked_reduction
 
 
@@ -41,12 +42,12 @@ def preview_mask(
         height, width = prepared.image.shape[:2]
         latent_mask = prepared.latent_mask((height // CELL, width // CELL), reduction)
         sheet = preview_reference(prepared.image, prepared.mask, latent_mask, prepared.name)
-        path = folder / f"{number:03} {Path(prepared.name).stem}.png"
+        path = folder / f"{number:03} {safe_file_name(Path(prepared.name).stem)}.png"
         write_atomically(path, png(sheet))
         report = report_reduction(prepared.mask, latent_mask)
         typer.echo(
-            f"{prepared.name}: {width}x{height} px, {report.drawn_coverage:.1%} drawn, {report.latent_coverage:.1%} "
-            f"after reduction, prompt {prepared.caption!r}: {path}"
+            f"{printable(prepared.name)}: {width}x{height} px, {report.drawn_coverage:.1%} drawn, "
+            f"{report.latent_coverage:.1%} after reduction, prompt {quoted(prepared.caption)}: {path}"
         )
         for warning in report.warnings:
             typer.echo(f"  warning: {warning}")
@@ -68,9 +69,8 @@ def collage(
         [reference.image for reference in loaded], [reference.mask for reference in loaded], layout
     )
     folder = require_writable(output)
-    write_atomically(folder / "collage.png", png(to_pictures(composed.image[None])[0]))
-    weights = (composed.mask * 255).round().to(torch.uint8)
-    write_atomically(folder / "mask.png", png(Image.fromarray(weights.numpy())))
+    write_atomically(folder / "collage.png", png(picture_of(composed.image)))
+    write_atomically(folder / "mask.png", png(picture_of(composed.mask)))
     caption = joined_caption([reference.caption for reference in loaded]) if join_captions else ""
-    write_atomically(folder / "collage.txt", (caption + "\n").encode())
-    typer.echo(f"{folder}: collage.png, mask.png, collage.txt ({caption})")
+    write_atomically(folder / "collage.txt", (caption + "\n").encode(errors="backslashreplace"))
+    typer.echo(f"{folder}: collage.png, mask.png, collage.txt ({printable(caption)})")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..atomic_file import write_atomically
 from ..measurements import bench, compare, compare_crop, compare_negative, compare_steps, compare_verdicts
 from .declared_options import DEFAULTS
-from .outputs import require_writable
+from .output_folder import require_writable
 from .train_command import Output
 
 Seeds = Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")]

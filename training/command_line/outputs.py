@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ...masking import overlay, preview_reference
 from ...masking.framing import Framing
+from ...masking.wording import printable
 from ..atomic_file import write_atomically
 from ..miniature.backbone import MiniatureBackbone
 from ..references.encode import EncodedReference
@@ -25,20 +25,10 @@ from ..reports.summary import describe
 from ..result import TrainingResult
 from .before_after import before_after
 
+CONTEXT = "context.safetensors"
+# In the order in which they are written.
+RESULTS = (CONTEXT, "report.json", "info.txt", "history.csv", "loss.png", "mask.png", "before_after.png")
 MOST_SHOWN = 12  # references in mask.png, which is about 600 pixels high for each
-
-
-def require_writable(folder: Path) -> Path:
-    """Makes the folder, or raises a ValueError that says why it cannot hold the results."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"output folder {str(folder)!r} cannot be written: {error.strerror or error}, expected a folder"
-        ) from error
-    return folder
 
 
 def png(image: Image.Image) -> bytes:
@@ -54,7 +44,8 @@ def report(result: TrainingResult, device: torch.device, peak_memory_mib: float)
     return {
         "seconds": round(result.seconds, 3),
         "steps": steps,
-        "steps_per_second": round(steps / result.seconds, 3),
+        # A clock may stand still: a virtual machine was paused, or its time was set back.
+        "steps_per_second": round(steps / result.seconds, 3) if result.seconds > 0 else None,
         "seed": result.settings.seed,
         "device": str(device),
         "coverage": sum(result.coverage) / len(result.coverage),
@@ -81,20 +72,34 @@ def write_results(
     result: TrainingResult,
     peak_memory_mib: float,
     notes: tuple[str, ...] = (),
-) -> None:
-    """All files of a run, the context first: whatever fails after it, the training was not for nothing."""
-    result.trained.save(folder / "context.safetensors")
-    figures = json.dumps(report(result, backbone.device, peak_memory_mib), indent=2) + "\n"
-    write_atomically(folder / "report.json", figures.encode())
-    write_atomically(folder / "info.txt", (describe(result, peak_memory_mib, notes) + "\n").encode())
-    write_atomically(folder / "history.csv", history_csv(result.history))
-    write_atomically(folder / "loss.png", loss_plot(result.history))
-    prepared = prepare_reference(next(iter(references)), framing)
-    write_atomically(folder / "mask.png", png(mask_sheet(references, encoded, framing)))
-    marked = marked_image(prepared.image, encoded[0].latent_mask)
-    height, width = prepared.image.shape[:2]
-    sheet = before_after(backbone, result.trained, prepared.image, marked, encoded[0].caption, (width, height))
-    write_atomically(folder / "before_after.png", png(sheet))
+) -> list[str]:
+    """All files of a run but its context, and why some could not be written: each is tried, whatever happened to
+    another."""
+    figures = report(result, backbone.device, peak_memory_mib)
+
+    def before_and_after() -> bytes:
+        prepared = prepare_reference(next(iter(references)), framing)
+        marked = marked_image(prepared.image, encoded[0].latent_mask)
+        height, width = prepared.image.shape[:2]
+        caption = encoded[0].caption
+        return png(before_after(backbone, result.trained, prepared.image, marked, caption, (width, height)))
+
+    contents: dict[str, Callable[[], bytes]] = {
+        "report.json": lambda: (json.dumps(figures, indent=2) + "\n").encode(),
+        # Prompts and names from a terminal may hold half characters.
+        "info.txt": lambda: (describe(result, peak_memory_mib, notes) + "\n").encode(errors="backslashreplace"),
+        "history.csv": lambda: history_csv(result.history),
+        "loss.png": lambda: loss_plot(result.history),
+        "mask.png": lambda: png(mask_sheet(references, encoded, framing)),
+        "before_after.png": before_and_after,
+    }
+    failed = []
+    for name, made in contents.items():
+        try:
+            write_atomically(folder / name, made())
+        except (OSError, ValueError) as error:
+            failed.append(f"{name}: {printable(getattr(error, 'strerror', None) or error, 150)}")
+    return failed
 
 
 def marked_image(image: Tensor, latent_mask: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ import typer
 
 from ...declared import check_value, settings_of
 from ...masking.framing import Framing
+from ...masking.wording import first_of, printable, quoted, sentence
 from ..miniature.backbone import MiniatureBackbone
 from ..references.augmentation import Augmentation
 from ..references.encode import encode_references
@@ -25,9 +26,9 @@ from ..train_context import train_context_tokens
 from . import outputs
 from .declared_options import read_settings, with_options
 from .option_groups import read_augmentation, read_framing, read_references
+from .output_folder import held_alone, require_writable, save_somewhere
+from .stopping_signals import Stopped, Stopping, stopped_by_signals
 from .watching import CHECKPOINT, Watching, read_watching, watched
-
-INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 Output = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 (REDUCTION,) = (each for each in settings_of(RunOptions) if each.field == "mask_reduction")
@@ -65,42 +66,57 @@ def train_and_write(
 ) -> TrainingResult:
     """Trains on the miniature, shows progress, writes every result into `folder` and prints the summary."""
     settings.validate()
-    outputs.require_writable(folder)
-    resume = watching.resumed_state()
-    backbone = MiniatureBackbone()
-    with peak_memory(backbone.device) as memory, saved_when_stopped(folder):
-        generator = torch.Generator().manual_seed(settings.seed)
-        encoded = encode_references(backbone, references, framing, reduction, augmentation, generator)
-        first = encoded[0]
-        with watched(folder, backbone, first.caption, first.image_size, watching, settings.steps) as on_step:
-            result = train_context_tokens(
-                backbone, encoded, settings, on_step, watching.plan(folder, settings.steps), resume
-            )
-    unknown = dict.fromkeys(word for reference in encoded for word in backbone.tags.unknown(reference.caption))
-    notes = (f"the miniature does not know {', '.join(unknown)}",) if unknown else ()
-    outputs.write_results(folder, backbone, references, encoded, framing, result, memory.mib, notes)
+    require_writable(folder, (*outputs.RESULTS, CHECKPOINT))
+    with held_alone(folder), stopped_by_signals() as stopping, saved_when_stopped(folder, stopping):
+        resume = watching.resumed_state()
+        backbone = MiniatureBackbone()
+        with peak_memory(backbone.device) as memory:
+            generator = torch.Generator().manual_seed(settings.seed)
+            encoded = encode_references(backbone, references, framing, reduction, augmentation, generator)
+            first = encoded[0]
+            with watched(
+                folder, backbone, first.caption, first.image_size, watching, settings.steps, stopping
+            ) as on_step:
+                plan = watching.plan(folder, settings.steps)
+                result = train_context_tokens(backbone, encoded, settings, on_step, plan, resume)
+        context = save_somewhere(result.trained, folder / outputs.CONTEXT)
+        stopping.kept = context
+        stopping.release()
+        unknown = dict.fromkeys(word for reference in encoded for word in backbone.tags.unknown(reference.caption))
+        notes = (f"the miniature does not know {printable(', '.join(unknown))}",) if unknown else ()
+        failed = outputs.write_results(folder, backbone, references, encoded, framing, result, memory.mib, notes)
     typer.echo(describe(result, memory.mib, notes))
+    if failed or context.parent != folder:
+        raise OSError(
+            sentence(
+                f"not all results could be written to {quoted(folder, 60)} ({first_of(failed, 2, 90)}); the context is "
+                f"in {quoted(context)}"
+            )
+        )
     typer.echo(f"results: {folder}")
     return result
 
 
 @contextmanager
-def saved_when_stopped(folder: Path) -> Iterator[None]:
-    """Says where to go on after Ctrl-C, and keeps the best tokens of a run that diverges."""
+def saved_when_stopped(folder: Path, stopping: Stopping) -> Iterator[None]:
+    """Says where to go on after a signal, and keeps the best tokens of a run that diverges."""
     try:
         yield
-    except KeyboardInterrupt:
-        kept = folder / CHECKPOINT
-        typer.echo(
-            f"stopped; go on with the same options and --resume {kept}"
-            if kept.exists()
-            else "stopped before the first step",
-            err=True,
-        )
-        raise typer.Exit(INTERRUPTED) from None
+    except Stopped as signal:
+        checkpoint = folder / CHECKPOINT
+        if stopping.kept is not None:
+            said = f"stopped after the training; the context is in {stopping.kept}"
+        elif not stopping.stepped:
+            said = "stopped before the first step"
+        elif checkpoint.exists():
+            said = f"stopped; go on with the same options and --resume {checkpoint}"
+        else:
+            said = f"stopped; no checkpoint could be written to {folder}"
+        with suppress(OSError):  # after SIGHUP the terminal is gone
+            typer.echo(said, err=True)
+        raise typer.Exit(signal.exit_code) from None
     except TrainingDiverged as error:
-        path = folder / "best_context.safetensors"
-        error.trained.save(path)
+        path = save_somewhere(error.trained, folder / "best_context.safetensors")
         raise ValueError(f"{error}; the best tokens before that are in {path}") from error
 
 

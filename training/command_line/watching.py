@@ -1,25 +1,28 @@
-"""What `train` shows and keeps while it runs: progress, previews, checkpoints, event files, and an end by Ctrl-C."""
+"""What `train` shows and keeps while it runs: progress, previews, checkpoints and event files. None of it ends a
+run."""
 
 from __future__ import annotations
 
-import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from PIL import Image
 from tqdm import tqdm
 
+from ...masking.wording import printable
 from ..atomic_file import write_atomically
 from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
 from ..result import StepReport
 from ..run_state import CheckpointPlan, TrainingState
 from ..trainables.context_file import ReferenceContext
+from .errors import is_out_of_memory
 from .outputs import png
+from .stopping_signals import Stopping
 
 CHECKPOINT = "checkpoint.safetensors"
 EVENTS = "events"  # the folder of TensorBoard's files
@@ -52,9 +55,7 @@ class Watching:
 def read_watching(
     checkpoint_every: Annotated[
         int,
-        typer.Option(
-            help=f"Write {CHECKPOINT} after every so many steps; 0 writes it only when the run is stopped with Ctrl-C."
-        ),
+        typer.Option(help=f"Write {CHECKPOINT} after every so many steps; 0 writes it only when the run is stopped."),
     ] = 0,
     preview_every: Annotated[
         int,
@@ -72,22 +73,51 @@ def read_watching(
 
 @contextmanager
 def watched(
-    folder: Path, backbone: MiniatureBackbone, prompt: str, size: tuple[int, int], watching: Watching, steps: int
+    folder: Path,
+    backbone: MiniatureBackbone,
+    prompt: str,
+    size: tuple[int, int],
+    watching: Watching,
+    steps: int,
+    stopping: Stopping,
 ) -> Iterator[Callback]:
-    """The callback for a run into `folder`. Raises KeyboardInterrupt after the step in which Ctrl-C came."""
+    """The callback for a run into `folder`. Raises Stopped after the step in which a signal came; before the end of the
+    first step there is nothing to keep, and a signal does not wait."""
     with ExitStack() as entered:
         bar = entered.enter_context(tqdm(total=steps, unit="step", disable=None))
-        stop = entered.enter_context(stopping_between_steps())
-        callbacks = [shown_on(bar), *entered.enter_context(event_files(folder / EVENTS))]
+        callbacks = [until_it_fails("progress", shown_on(bar))]
+        callbacks += [until_it_fails("event files", one) for one in entered.enter_context(event_files(folder / EVENTS))]
         if watching.preview_every:
-            callbacks.append(previews(folder, backbone, prompt, size, watching.preview_every))
+            draw = previews(folder, backbone, prompt, size, watching.preview_every)
+            callbacks.append(until_it_fails("previews", draw))
 
         def on_step(report: StepReport) -> None:
+            stopping.hold_back()
             for callback in callbacks:
                 callback(report)
-            stop()
+            stopping.check()
 
         yield on_step
+
+
+def until_it_fails(what: str, callback: Callback) -> Callback:
+    """The callback, which is not called again once the disk or the memory refused it; training goes on."""
+    failed = False
+
+    def call(report: StepReport) -> None:
+        nonlocal failed
+        if failed:
+            return
+        try:
+            callback(report)
+        except Exception as error:
+            if not (isinstance(error, OSError | ValueError) or is_out_of_memory(error)):
+                raise
+            failed = True
+            with suppress(OSError):  # the terminal itself may be gone
+                tqdm.write(f"no more {what} from step {report.step} on: {printable(error, 200)}", file=sys.stderr)
+
+    return call
 
 
 def shown_on(bar: Any) -> Callback:
@@ -127,7 +157,14 @@ def event_files(folder: Path) -> Iterator[list[Callback]]:
     except ImportError:
         yield []
         return
-    with SummaryWriter(str(folder)) as writer:
+    entered = ExitStack()
+    try:
+        writer = entered.enter_context(SummaryWriter(str(folder)))
+    except OSError as error:
+        typer.echo(f"no event files: {printable(error, 200)}", err=True)
+        yield []
+        return
+    try:
 
         def write(report: StepReport) -> None:
             measured = report.evaluation
@@ -142,26 +179,6 @@ def event_files(folder: Path) -> Iterator[list[Callback]]:
                 writer.add_scalar(name, value, report.step)
 
         yield [write]
-
-
-@contextmanager
-def stopping_between_steps() -> Iterator[Callable[[], None]]:
-    """Ctrl-C waits for the function that this gives, so that a checkpoint holds whole steps; a second one does not
-    wait."""
-    asked = False
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    def stop() -> None:
-        if asked:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield stop
     finally:
-        signal.signal(signal.SIGINT, before)
+        with suppress(OSError):  # a full disk
+            entered.close()

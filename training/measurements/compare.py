@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-import numpy
 import torch
 
 from ...masking.framing import Framing
+from ...masking.pixels import tensor_of
 from ..evaluation import EvaluationGrid
 from ..miniature.backbone import MiniatureBackbone
 from ..miniature.scene import SIDE, Scene, draw_elsewhere, draw_reference
@@ -59,14 +59,7 @@ def drawn_reference(
 def encoded_scenes(
     backbone: MiniatureBackbone, scenes: Iterable[Scene], images: ImageAugmentation, generator: torch.Generator
 ) -> list[EncodedReference]:
-    references = [
-        make_reference(
-            torch.from_numpy(numpy.array(drawn.picture)).float() / 255,
-            torch.from_numpy(numpy.array(drawn.mask)),
-            drawn.prompt,
-        )
-        for drawn in scenes
-    ]
+    references = [make_reference(tensor_of(drawn.picture), tensor_of(drawn.mask), drawn.prompt) for drawn in scenes]
     return encode_references(backbone, references, Framing(size=SIDE), "area", Augmentation(images=images), generator)
 
 

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy
-import torch
 from PIL import Image
 
 from ...masking import box_of_mask
 from ...masking.framing import Framing
+from ...masking.pixels import tensor_of
 from ..evaluation import EvaluationGrid
 from ..miniature import background, character
 from ..miniature.backbone import MiniatureBackbone
@@ -71,10 +71,8 @@ def far_scene(seed: int) -> Reference:
     mask = Image.new("L", image.size)
     image.paste(layer, place, layer)
     mask.paste(layer.getchannel("A"), place)
-    pixels = torch.from_numpy(numpy.array(image)).float() / 255
-    return make_reference(
-        pixels, torch.from_numpy(numpy.array(mask)), ", ".join(("1girl", pose.expression, *words)), name=f"far {seed}"
-    )
+    caption = ", ".join(("1girl", pose.expression, *words))
+    return make_reference(tensor_of(image), tensor_of(mask), caption, name=f"far {seed}")
 
 
 def framings(reference: Reference, size: int) -> dict[str, Framing]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy
-import torch
 from torch import Tensor
 
+from ...masking.pixels import tensor_of
 from ..miniature.backbone import MiniatureBackbone, sample
 from ..miniature.scene import SIDE, Scene
 from ..trainables.context_file import ReferenceContext
@@ -24,7 +23,6 @@ def distance_of_samples(
 
 def distance_to(scene: Scene, images: Tensor) -> float:
     """Mean squared difference of pictures [B,h,w,3] in 0..1 to the scene's, inside its mask."""
-    target = torch.from_numpy(numpy.array(scene.picture)).float() / 255
-    weight = torch.from_numpy(numpy.array(scene.mask)).float() / 255
+    target, weight = tensor_of(scene.picture), tensor_of(scene.mask)
     error = (images - target).square().mean(-1)
     return float((error * weight).mean() / weight.mean())

@@ -1,6 +1,7 @@
 """How the prompt of a training step is made from template and caption, because prompts that vary keep the tokens from
 leaning on one."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,10 @@ import torch
 
 from ...declared import ARTIST, check, setting
 
+from ...masking.wording import quoted
+
 VARIETY = "Variety"
+
 NAME = "[name]"
 FILEWORDS = "[filewords]"
 
@@ -17,6 +21,10 @@ FILEWORDS = "[filewords]"
 # tenth shows, few enough that a text encoder needs seconds.
 ALL_PROMPTS = 64
 LEAST_PROMPTS = 4
+# In characters: far above what a text encoder reads, far below what templates of templates could multiply to.
+LONGEST_PROMPT = 20_000
+LONGEST_TEMPLATES = 1_000_000
+_BLANKS = re.compile(f"{re.escape(NAME)}|{re.escape(FILEWORDS)}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,12 @@ class CaptionOptions:
 
 
 def parse_templates(text: str) -> list[str]:
-    """The lines of a text that are not blank, trimmed; one empty template where there is none."""
+    """The lines of a text that are not blank, trimmed; one empty template where there is none.
+
+    Raises ValueError for more than LONGEST_TEMPLATES characters.
+    """
+    if len(text) > LONGEST_TEMPLATES:
+        raise ValueError(f"the prompt has {len(text):,} characters, expected at most {LONGEST_TEMPLATES:,}")
     return [line.strip() for line in text.splitlines() if line.strip()] or [""]
 
 
@@ -108,8 +121,18 @@ def plain_prompt(options: CaptionOptions, caption: str) -> str:
 
 
 def fill_template(template: str, name: str, caption: str) -> str:
-    """Replace [name] and [filewords] in a template; where one is empty, the comma that it leaves behind goes too."""
-    filled = template.replace(NAME, name).replace(FILEWORDS, caption)
+    """Replace [name] and [filewords] in a template; where one is empty, the comma that it leaves behind goes too.
+
+    Raises ValueError where more than LONGEST_PROMPT characters would come of it.
+    """
+    words = {NAME: name, FILEWORDS: caption}
+    length = len(template) + sum(template.count(blank) * (len(word) - len(blank)) for blank, word in words.items())
+    if length > LONGEST_PROMPT:
+        raise ValueError(
+            f"the prompt {quoted(template, 60)} has {length:,} characters once it is filled in, expected at most "
+            f"{LONGEST_PROMPT:,}"
+        )
+    filled = _BLANKS.sub(lambda blank: words[blank[0]], template)
     leaves_gap = (NAME in template and not name) or (FILEWORDS in template and not caption)
     return ", ".join(split_tags(filled)) if leaves_gap else filled
 

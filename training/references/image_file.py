@@ -1,4 +1,5 @@
-"""How a picture file becomes a tensor, because a lost alpha channel or a clipped 16-bit mask would train in silence."""
+"""How a picture file becomes a tensor, because a lost alpha channel or a clipped 16-bit mask would train in silence,
+and because files of strangers must cost neither the memory nor the patience of whoever opens them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,21 @@ import torch
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from ...masking.wording import printable, quoted
+from ..regular_file import open_regular
+
+# Nothing else is tried: Pillow would give a picture named .png that holds EPS to Ghostscript.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
+# 8192x8192, sixteen times the pixels of the largest training size, 2048x2048: a subject that fills a quarter of each
+# side is still trained from pixels of its own. As float32 it takes 0.8 GB.
+MOST_PIXELS = 8192 * 8192
+LONGEST_SIDE = 32768
+LARGEST_FILE = 512 * 1024 * 1024  # MOST_PIXELS of 16-bit RGBA without compression
+# Beside its pixels; a 4K colour profile or a workflow in a PNG is far below.
+LARGEST_METADATA = 16 * 1024 * 1024
+# Pillow finds the number of frames of a GIF or TIFF by walking through the whole file.
+LARGEST_FILE_TO_COUNT_FRAMES = 1024 * 1024
+_FRAMES_IN_HEADER = ("PNG", "WEBP", "AVIF")
 _ORIENTATION = 0x0112  # EXIF tag
 
 
@@ -28,38 +44,43 @@ class LoadedImage(NamedTuple):
 
 
 def read_image(path: str | Path) -> LoadedImage:
-    """Read a picture file upright, with straight (not premultiplied) colours.
+    """Read a picture file of FORMATS upright, with straight (not premultiplied) colours.
 
     Gray files become RGB; palettes and colour keys become alpha; 16 bits are scaled, never clipped; EXIF orientation is
-    applied; of an animation the first frame is taken. Raises ValueError with one sentence that names the file where it
-    cannot be read.
+    applied; of an animation the first frame is taken; a JPEG of more than MOST_PIXELS is decoded at a half, a quarter
+    or an eighth of its size. Raises ValueError with one sentence that names the file where it cannot be read, before
+    anything is decoded where it is too large.
     """
-    path = Path(path)
     try:
-        _refuse_without_content(path)
-        with _truncated_files_refused(), Image.open(path) as file:
-            notes = _notes(file)
+        with (
+            open_regular(path, LARGEST_FILE) as content,
+            _truncated_files_refused(),
+            Image.open(content, formats=_known_formats()) as file,
+        ):
+            notes = _reduced(file) + _notes(file, Path(path).stat().st_size)
             file.load()
-            rgb, alpha = _planes(ImageOps.exif_transpose(file))
+            ImageOps.exif_transpose(file, in_place=True)
+            rgb, alpha = _planes(file)
     except UnidentifiedImageError:
-        raise ValueError(f"cannot read image {str(path)!r}: it is not a picture of a known kind") from None
-    except FileNotFoundError:
-        raise ValueError(f"cannot read image {str(path)!r}: there is no such file") from None
-    except (
-        Exception
-    ) as reason:  # Pillow's decoders raise a dozen types on damaged files, SyntaxError and struct.error among them
-        raise ValueError(f"cannot read image {str(path)!r}: {_one_line(reason)}") from reason
-    return LoadedImage(torch.from_numpy(rgb), None if alpha is None else torch.from_numpy(alpha), notes)
+        reason = "it is not a picture of a known kind, expected PNG, JPEG, WebP, BMP, GIF, TIFF or AVIF"
+        raise ValueError(f"cannot read image {quoted(path)}: {reason}") from None
+    except Image.DecompressionBombError:
+        raise ValueError(
+            f"cannot read image {quoted(path)}: it has more than {MOST_PIXELS / 1e6:.0f} million pixels"
+        ) from None
+    except MemoryError:
+        raise ValueError(f"cannot read image {quoted(path)}: there is not enough memory for it") from None
+    # Pillow's decoders raise a dozen types on damaged files, SyntaxError and struct.error among them.
+    except Exception as error:
+        reason = printable(error, 130) or type(error).__name__
+        raise ValueError(f"cannot read image {quoted(path)}: {reason}") from error
+    return LoadedImage(rgb, alpha, notes)
 
 
-def _refuse_without_content(path: Path) -> None:
-    if path.is_dir():
-        raise ValueError("it is a folder, expected a picture file")
-    size = path.stat().st_size
-    if not path.is_file():
-        raise ValueError("it is not a regular file")  # opening a pipe would wait for ever
-    if size == 0:
-        raise ValueError("the file is empty")
+def _known_formats() -> list[str]:
+    """Those that this Pillow was built with; it refuses to be asked for others."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 @contextmanager
@@ -74,11 +95,36 @@ def _truncated_files_refused() -> Iterator[None]:
         ImageFile.LOAD_TRUNCATED_IMAGES = previous
 
 
-def _notes(file: Image.Image) -> tuple[str, ...]:
+def _reduced(file: Image.Image) -> tuple[str, ...]:
+    """Refuses what is too large, or has its decoder make it smaller where it can, and then says so."""
+    width, height = file.size
+    metadata = sum(len(value) for value in file.info.values() if isinstance(value, bytes | str))
+    if metadata > LARGEST_METADATA:
+        raise ValueError(
+            f"it carries {metadata / 1e6:.0f} MB beside its pixels, expected at most {LARGEST_METADATA / 1e6:.0f} MB"
+        )
+    if not _too_large(width, height):
+        return ()
+    for divisor in (2, 4, 8):
+        file.draft("RGB", (-(-width // divisor), -(-height // divisor)))
+        if not _too_large(*file.size):
+            return (f"decoded at {file.width}x{file.height} instead of {width}x{height}",)
+    raise ValueError(
+        f"it has {width}x{height} pixels, expected at most {MOST_PIXELS / 1e6:.0f} million and no side above "
+        f"{LONGEST_SIDE}"
+    )
+
+
+def _too_large(width: int, height: int) -> bool:
+    return width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE
+
+
+def _notes(file: Image.Image, file_size: int) -> tuple[str, ...]:
     notes = []
-    frames = getattr(file, "n_frames", 1)
-    if frames > 1:
-        notes.append(f"only the first of {frames} frames is used")
+    if getattr(file, "is_animated", False):
+        counted = file.format in _FRAMES_IN_HEADER or file_size <= LARGEST_FILE_TO_COUNT_FRAMES
+        of_all = f"of {getattr(file, 'n_frames', 2)} frames" if counted else "frame of the animation"
+        notes.append(f"only the first {of_all} is used")
     if file.getexif().get(_ORIENTATION, 1) in range(2, 9):
         notes.append("turned upright as its EXIF orientation says")
     if file.mode == "CMYK":
@@ -86,16 +132,21 @@ def _notes(file: Image.Image) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _planes(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+def _planes(image: Image.Image) -> tuple[Tensor, Tensor | None]:
     """(rgb [H,W,3], alpha [H,W] or None), float32 in 0..1."""
     if image.mode == "F" or image.mode.startswith("I"):
         gray, alpha = _deep_gray(image)
-        return np.repeat(gray[..., None], 3, axis=-1), alpha
+        return gray.unsqueeze(-1).repeat(1, 1, 3), alpha
     if image.has_transparency_data:
         _reduce_colour_key(image)
-        pixels = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
-        return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
-    return np.asarray(image.convert("RGB"), dtype=np.float32) / 255, None
+        pixels = np.array(image.convert("RGBA"))
+        return _scaled(pixels[..., :3]), _scaled(pixels[..., 3])
+    return _scaled(np.array(image.convert("RGB"))), None
+
+
+def _scaled(pixels: np.ndarray) -> Tensor:
+    """uint8 0..255 -> float32 0..1, in place after the one copy."""
+    return torch.from_numpy(pixels.astype(np.float32)).div_(255)
 
 
 def _reduce_colour_key(image: Image.Image) -> None:
@@ -106,7 +157,7 @@ def _reduce_colour_key(image: Image.Image) -> None:
         image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
-def _deep_gray(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+def _deep_gray(image: Image.Image) -> tuple[Tensor, Tensor | None]:
     """Gray of 16 bits (modes I;16 and, in older Pillow, I) or of floating point, which Pillow's own conversion would
     clip at 255."""
     values = np.asarray(image)
@@ -117,9 +168,5 @@ def _deep_gray(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if low < 0 or high > full:
         raise ValueError(f"its values run from {low:g} to {high:g}, expected 0 to {full:g}")
     colour_key = image.info.get("transparency")
-    alpha = (values != colour_key).astype(np.float32) if isinstance(colour_key, int) else None
-    return values.astype(np.float32) / np.float32(full), alpha
-
-
-def _one_line(reason: Exception) -> str:
-    return " ".join(str(reason).split()) or type(reason).__name__
+    alpha = torch.from_numpy((values != colour_key).astype(np.float32)) if isinstance(colour_key, int) else None
+    return torch.from_numpy(values.astype(np.float32)).div_(full), alpha

@@ -11,8 +11,11 @@ from torch import Tensor
 from ...masking.framed import resize_mask
 from ...masking.latent import match_masks, to_latent_mask
 from ...masking.sources import as_training_mask
+from ...masking.wording import quoted, sentence
 
 ASPECT_TOLERANCE = 0.01
+# Filters overshoot black and white a little, and are clamped; what lies beyond was made in another range.
+RANGE = (-0.25, 2.0)
 # What an 8-bit mask would round to black selects nothing.
 _FAINTEST_WEIGHT = 0.5 / 255
 
@@ -68,12 +71,12 @@ def make_reference(
     if mask is not None:
         mask = _checked_mask(mask, image, name)
     if not (math.isfinite(weight) and weight > 0):
-        raise ValueError(f"weight of {name!r} is {weight}, expected a number above 0")
+        raise ValueError(f"weight of {quoted(name)} is {weight}, expected a number above 0")
     if repeats < 1:
-        raise ValueError(f"repeats of {name!r} is {repeats}, expected 1 or more")
+        raise ValueError(f"repeats of {quoted(name)} is {repeats}, expected 1 or more")
     if emphasis is not None:
         height, width = image.shape[:2]
-        emphasis = resize_mask(_one_of_the_aspect(emphasis, image, f"attention map of {name!r}"), width, height)
+        emphasis = resize_mask(_one_of_the_aspect(emphasis, image, f"attention map of {quoted(name)}"), width, height)
     return Reference(image, mask, caption, float(weight), name, repeats, emphasis)
 
 
@@ -83,14 +86,24 @@ def references_from_batch(
     """References of a ComfyUI IMAGE [B,H,W,3] and a MASK [M,H,W], where one mask serves all pictures or each has its
     own.
 
-    attention: the attention maps [M,H,W] of the pictures in the same manner, or None.
+    emphasis: the attention maps [M,H,W] of the pictures in the same manner, or None.
+    Raises ValueError in one sentence for what is no batch, for an empty one, and for what make_reference refuses.
     """
+    _require_batch(images)
     return _batch(images, match_masks(masks, len(images)), caption, emphasis)
 
 
 def unmasked_references(images: Tensor, emphasis: Tensor | None = None) -> list[Reference]:
     """References of a ComfyUI IMAGE [B,H,W,3] that are learned as a whole; emphasis as in references_from_batch."""
+    _require_batch(images)
     return _batch(images, [None] * len(images), "", emphasis)
+
+
+def _require_batch(images: Tensor) -> None:
+    if images.ndim != 4:
+        raise ValueError(f"images of shape {list(images.shape)} came, expected [B,H,W,3]")
+    if len(images) == 0:
+        raise ValueError("the batch of images is empty, expected at least one")
 
 
 def _batch(
@@ -110,25 +123,28 @@ def _checked_image(image: Tensor, name: str) -> Tensor:
     if image.ndim == 4 and image.shape[0] == 1:
         image = image[0]  # 1HWC -> HWC
     if image.ndim != 3 or image.shape[-1] not in (3, 4) or 0 in image.shape:
-        raise ValueError(f"image of {name!r} has shape {list(image.shape)}, expected [H,W,3]")
+        raise ValueError(f"image of {quoted(name)} has shape {list(image.shape)}, expected [H,W,3]")
     if not image.is_floating_point():
-        raise ValueError(f"image of {name!r} is of type {image.dtype}, expected floating point 0..1")
+        raise ValueError(f"image of {quoted(name)} is of type {image.dtype}, expected floating point 0..1")
     image = image[..., :3].to(torch.float32)
     broken = int((~torch.isfinite(image)).any(dim=-1).sum())
     if broken:
         raise ValueError(
-            f"image of {name!r} is NaN or infinite at {broken} of {image.shape[0] * image.shape[1]} pixels"
+            f"image of {quoted(name)} is NaN or infinite at {broken} of {image.shape[0] * image.shape[1]} pixels"
         )
+    low, high = (float(end) for end in image.aminmax())
+    if low < RANGE[0] or high > RANGE[1]:
+        raise ValueError(f"image of {quoted(name)} has values from {low:g} to {high:g}, expected 0 to 1")
     return image.clamp(0, 1)
 
 
 def _checked_mask(mask: Tensor, image: Tensor, name: str) -> Tensor:
     """[H',W'] on the device of the image, H' and W' of its aspect."""
-    mask = _one_of_the_aspect(mask, image, f"mask of {name!r}")
+    mask = _one_of_the_aspect(mask, image, f"mask of {quoted(name)}")
     if float(mask.max()) < _FAINTEST_WEIGHT:
         raise ValueError(
-            f"the mask of {name!r} selects nothing: every pixel is black (0), expected white (1) where the picture "
-            "shall be learned"
+            f"the mask of {quoted(name)} selects nothing: every pixel is black (0), expected white (1) where the "
+            "picture shall be learned"
         )
     return mask
 
@@ -138,7 +154,7 @@ def _one_of_the_aspect(mask: Tensor, image: Tensor, which: str) -> Tensor:
     try:
         masks = as_training_mask(mask)
     except ValueError as reason:
-        raise ValueError(f"{which}: {reason}") from reason
+        raise ValueError(sentence(f"{which}: {reason}")) from reason
     if len(masks) != 1:
         raise ValueError(f"{which} is a batch of {len(masks)}, expected one for one picture")
     mask = masks[0].to(image.device)

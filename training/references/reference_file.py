@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...masking.sources import extract_mask
+from ...masking.wording import quoted, sentence
 from .image_file import read_image
 from .reference import Reference, make_reference
 
@@ -54,6 +55,6 @@ def read_reference(
         try:
             mask = extract_mask(mask_source or "luminance", image=source.image)
         except ValueError as reason:
-            raise ValueError(f"no mask from {str(mask_path or image_path)!r}: {reason}") from reason
+            raise ValueError(sentence(f"no mask from {quoted(mask_path or image_path)}: {reason}")) from reason
     emphasis = None if emphasis_path is None else extract_mask("luminance", image=read_image(emphasis_path).image)
     return replace(make_reference(loaded.rgb, mask, caption, weight, image_path.name, repeats, emphasis), notes=notes)

@@ -1,17 +1,21 @@
 """How a folder of pictures becomes references, because a data set of two hundred files always has some that are
 broken."""
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from ...masking.wording import first_of, printable, quoted, sentence
+from ..regular_file import reason_of
+from .caption_file import SlowPattern, caption_from_name, compile_word_pattern, read_caption
 from .reference import Reference
 from .reference_file import ReferenceFile
 
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
+
+LONGEST_JOIN = 100
 
 CaptionSource = Literal["txt or file name", "txt", "file name", "none"]
 
@@ -50,12 +54,12 @@ class FolderOptions:
     def __post_init__(self) -> None:
         if self.captions not in CAPTION_SOURCES:
             raise ValueError(
-                f"unknown caption source {self.captions!r}, expected one of: {', '.join(get_args(CaptionSource))}"
+                f"unknown caption source {quoted(self.captions, 60)}, expected one of: "
+                f"{', '.join(get_args(CaptionSource))}"
             )
-        try:
-            re.compile(self.word_pattern)
-        except re.error as reason:
-            raise ValueError(f"word pattern {self.word_pattern!r} is not a regular expression: {reason}") from reason
+        compile_word_pattern(self.word_pattern)
+        if len(self.join) > LONGEST_JOIN:
+            raise ValueError(f"join has {len(self.join):,} characters, expected at most {LONGEST_JOIN}")
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def open_reference_folder(folder: str | Path, options: FolderOptions | None = No
     """Find the references of a folder (not of folders in it) and try each of them, one in memory at a time.
 
     Raises ValueError where the folder cannot be used, where no picture is sound, and in strict mode where one is
-    broken: the sentence then names every broken file with its reason.
+    broken: the sentence then names the first broken files with their reasons and says how many there are.
     """
     options = options or FolderOptions()
     root = _checked_folder(folder, options.allowed, "reference folder")
@@ -105,14 +109,14 @@ def open_reference_folder(folder: str | Path, options: FolderOptions | None = No
         mask_root = _checked_folder(options.mask_folder, options.allowed, "mask folder")
         if mask_root == root:
             raise ValueError(
-                f"mask folder {str(options.mask_folder)!r} is the reference folder itself, expected another folder"
+                f"mask folder {quoted(options.mask_folder)} is the reference folder itself, expected another folder"
             )
         masks = _FileNames(mask_root, IMAGE_ENDINGS)
     captions = _FileNames(root, frozenset({".txt"}))
     images = _FileNames(root, IMAGE_ENDINGS).paths
     if not images:
         raise ValueError(
-            f"reference folder {str(folder)!r} holds no pictures, "
+            f"reference folder {quoted(folder)} holds no pictures, "
             f"expected files such as {', '.join(sorted(IMAGE_ENDINGS))}"
         )
     entries: list[ReferenceFile] = []
@@ -123,25 +127,20 @@ def open_reference_folder(folder: str | Path, options: FolderOptions | None = No
             entry, about = _checked_entry(image, masks, captions, options)
             entries.append(entry)
             notes += [FileNote(image.name, note) for note in about]
+        except SlowPattern:
+            raise
         except ValueError as reason:
-            broken.append(BrokenFile(image.name, str(reason)))
+            broken.append(BrokenFile(image.name, sentence(reason)))
     if broken and (options.strict or not entries):
-        reasons = "; ".join(f"{file.name!r}: {file.reason}" for file in broken)
-        raise ValueError(f"{len(broken)} of {len(images)} pictures in {str(folder)!r} cannot be used: {reasons}")
+        raise ValueError(_too_broken(folder, broken, len(images)))
     return ReferenceFolder(tuple(entries), tuple(broken), tuple(notes))
 
 
-def caption_from_name(name: str, word_pattern: str = "", join: str = " ") -> str:
-    """The caption in a file name: ending, leading numbers and dashes dropped, so "000001-1-a man in suit.png" gives "a
-    man in suit".
-
-    With a word pattern, the caption is its matches, joined; brackets in the pattern choose what of a match counts.
-    """
-    words = re.sub(r"^[\d-]+\s*", "", Path(name).stem)
-    if not word_pattern:
-        return words.strip()
-    found = re.finditer(word_pattern, words)
-    return join.join(match.group(1) or "" if match.re.groups else match.group() for match in found).strip()
+def _too_broken(folder: str | Path, broken: Sequence[BrokenFile], pictures: int) -> str:
+    """Within a sentence's length however many files are broken; one alone has room for all of its reason."""
+    room = 160 if len(broken) == 1 else 60
+    reasons = first_of((f"{quoted(file.name, 40)}: {printable(file.reason, room)}" for file in broken), 2, 210)
+    return sentence(f"{len(broken)} of {pictures} pictures in {quoted(folder, 40)} cannot be used: {reasons}")
 
 
 def _checked_entry(
@@ -154,7 +153,7 @@ def _checked_entry(
     if masks is not None:
         mask = masks.companion(image)
         if mask is None:
-            raise ValueError(f"there is no mask of this name in {str(masks.folder)!r}")
+            raise ValueError(f"there is no mask of this name in {quoted(masks.folder)}")
         _refuse_leaving(mask)
     entry = ReferenceFile(
         image, mask, options.mask_source, _caption(image, captions, options), options.weight, options.repeats
@@ -168,31 +167,41 @@ def _caption(image: Path, captions: "_FileNames", options: FolderOptions) -> str
     text = captions.companion(image) if options.captions != "file name" else None
     if text is not None:
         _refuse_leaving(text)
-        try:
-            return " ".join(text.read_text(encoding="utf-8-sig").split())
-        except (OSError, UnicodeDecodeError) as reason:
-            raise ValueError(f"its caption {text.name!r} cannot be read as UTF-8 text: {reason}") from reason
+        return read_caption(text)
     return "" if options.captions == "txt" else caption_from_name(image.name, options.word_pattern, options.join)
 
 
 def _checked_folder(folder: str | Path, allowed: Sequence[Path] | None, what: str) -> Path:
     """The folder with links resolved."""
-    resolved = Path(folder).expanduser().resolve()
-    if allowed is not None and not any(resolved.is_relative_to(root.expanduser().resolve()) for root in allowed):
-        places = ", ".join(repr(str(root)) for root in allowed) or "none"
-        raise ValueError(f"{what} {str(folder)!r} lies outside of the folders that may be read: {places}")
-    if not resolved.is_dir():
-        raise ValueError(f"{what} {str(folder)!r} is not there, expected a folder")
+    resolved = _resolved(folder, what)
+    if allowed is not None and not any(resolved.is_relative_to(_resolved(root, "folder")) for root in allowed):
+        places = first_of((quoted(root, 60) for root in allowed), room=130) or "none"
+        raise ValueError(f"{what} {quoted(folder, 60)} lies outside of the folders that may be read: {places}")
+    try:
+        there = resolved.is_dir()
+    except OSError as error:  # a name too long, before Python 3.14
+        raise ValueError(f"{what} {quoted(folder, 60)} cannot be read: {reason_of(error)}") from error
+    if not there:
+        raise ValueError(f"{what} {quoted(folder)} is not there, expected a folder")
     return resolved
+
+
+def _resolved(folder: str | Path, what: str) -> Path:
+    """Raises ValueError for a user that is not there (~nobody), links in a circle, and names that no disk takes."""
+    try:
+        return Path(folder).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else printable(error, 100)
+        raise ValueError(f"{what} {quoted(folder, 80)} cannot be found: {reason}") from error
 
 
 def _refuse_leaving(path: Path) -> None:
     try:
         resolved = path.resolve()
     except (OSError, RuntimeError) as reason:  # links in a circle, before Python 3.13
-        raise ValueError(f"{path.name!r} is a link that leads nowhere") from reason
+        raise ValueError(f"{quoted(path.name, 60)} is a link that leads nowhere") from reason
     if not resolved.is_relative_to(path.parent):
-        raise ValueError(f"{path.name!r} is a link that leaves its folder")
+        raise ValueError(f"{quoted(path.name, 60)} is a link that leaves its folder")
 
 
 class _FileNames:
@@ -203,7 +212,7 @@ class _FileNames:
         try:
             files = sorted(folder.iterdir())
         except OSError as reason:
-            raise ValueError(f"folder {str(folder)!r} cannot be read: {reason.strerror}") from reason
+            raise ValueError(f"folder {quoted(folder)} cannot be read: {reason_of(reason)}") from reason
         self.paths = [path for path in files if path.suffix.lower() in endings and not path.name.startswith(".")]
         self._by_key: dict[str, list[Path]] = {}
         for path in self.paths:
@@ -218,7 +227,8 @@ class _FileNames:
                 return found[0]
             if found:
                 raise ValueError(
-                    f"several files in {str(self.folder)!r} have its name: {', '.join(repr(one.name) for one in found)}"
+                    f"several files in {quoted(self.folder, 60)} have its name: "
+                    f"{first_of(quoted(one.name, 60) for one in found)}"
                 )
         return None
 

@@ -65,7 +65,5 @@ def shape_reference(reference: Reference, shape: MaskShape) -> Reference:
     if reference.mask is None or shape == MaskShape():
         return reference
     mask = shape_mask(reference.mask, shape)
-    shaped = make_reference(
-        reference.image, mask, reference.caption, reference.weight, reference.name, reference.repeats
-    )
-    return replace(shaped, notes=reference.notes)
+    checked = make_reference(reference.image, mask, name=reference.name)
+    return replace(reference, mask=checked.mask)

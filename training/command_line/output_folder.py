@@ -1,0 +1,112 @@
+"""The folder of a run's results: it can be written, it belongs to one run at a time, and what fails to be written there
+is not lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ...masking.wording import printable, quoted
+from ..atomic_file import remove_abandoned, save_numbered
+from ..trainables.context_file import ReferenceContext
+
+LOCK = ".training.lock"
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+
+
+def require_writable(folder: Path, names: Iterable[str] = ()) -> Path:
+    """Makes the folder, or raises a ValueError that says why it cannot hold the results, files of these `names`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+    except (OSError, ValueError) as error:
+        reason = printable(getattr(error, "strerror", None) or error, 100)
+        raise ValueError(f"output folder {quoted(folder)} cannot be written: {reason}, expected a folder") from error
+    for name in names:
+        if (folder / name).is_dir():
+            raise ValueError(f"output folder {quoted(folder)} holds a folder {name!r}, expected to write a file there")
+    return folder
+
+
+@contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """The folder belongs to this process until the end; what died in it before is cleared away.
+
+    The system lets go of the lock when a process ends in whatever way, so that none is ever left behind. Raises
+    ValueError where another process holds it.
+    """
+    path = folder / LOCK
+    lock = _locked(path)
+    if lock is None:
+        raise ValueError(f"output folder {quoted(folder)} is used by another training, expected one of its own")
+    try:
+        remove_abandoned(folder, at_once=True)
+        yield
+    finally:
+        if os.name == "nt":  # where an open file cannot be deleted
+            os.close(lock)
+        with suppress(OSError):
+            path.unlink()
+        if os.name != "nt":
+            os.close(lock)
+
+
+def save_somewhere(context: ReferenceContext, path: Path) -> Path:
+    """Saves the context at `path`, or, where that fails, under a new name in the home or the temporary folder; where it
+    lies. Raises OSError where none of them takes it."""
+    try:
+        context.save(path)
+        return path
+    except OSError as error:
+        for folder in _other_places():
+            try:
+                return save_numbered(folder, "anima_context", ".safetensors", context.save)
+            except OSError:
+                continue
+        raise error
+
+
+def _other_places() -> list[Path]:
+    places = []
+    with suppress(RuntimeError):  # a user without a home
+        places.append(Path.home())
+    with suppress(OSError):  # no folder is fit for temporary files
+        places.append(Path(tempfile.gettempdir()))
+    return places
+
+
+def _locked(path: Path) -> int | None:
+    """An open file that this process alone has locked, or None where another has. The name may have been deleted and
+    made anew between opening and locking: then what was locked is not what others will open."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(lock)
+            if os.name == "nt" or os.path.samestat(os.fstat(lock), os.stat(path)):
+                return lock
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            if error.errno not in _HELD:
+                return lock  # a network drive that knows no locks
+            os.close(lock)
+            return None
+        os.close(lock)
+
+
+def _lock(descriptor: int) -> None:
+    """Raises OSError where another process holds it."""
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
