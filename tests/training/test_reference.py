@@ -96,7 +96,8 @@ def test_the_latent_mask_stays_on_the_subject_to_within_one_cell(
     subject = torch.nn.functional.interpolate(prepared.image[None, None, ..., 0], (h, w), mode="area")[0, 0]
     for seen, masked, cells in zip(centre(subject), centre(latent_mask), (w, h), strict=True):
         assert abs(seen - masked) * cells < 0.5
-    assert float((subject - latent_mask).abs().mean()) < 0.05
+    # Bicubic and area averaging differ in the cells at the edge, which are most of a frame of 4x4 cells.
+    assert float((subject - latent_mask).abs().mean()) < 0.08
 
 
 def test_a_prepared_picture_has_its_training_size_and_the_mask_its_resolution() -> None:
@@ -220,7 +221,7 @@ def test_a_framing_that_makes_no_sense_is_refused(options: dict[str, float | str
 
 
 def test_a_mask_that_the_crop_removes_is_refused() -> None:
-    reference = marked(150, 64, Box(0, 0, 1, 64))
+    reference = marked(100, 64, Box(0, 0, 1, 64))
     with pytest.raises(ValueError, match="'marker.png' selects nothing once the picture is cropped"):
         prepare_reference(reference, Framing(size=32, fit="crop"))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import torch
 
 from ...declared import ARTIST, check, setting
-
 from ...masking.wording import quoted
 
 VARIETY = "Variety"
