@@ -99,15 +99,20 @@ def setting(
     return field(default=default, metadata={METADATA: declared})
 
 
+_KNOWN: dict[type, tuple[Setting, ...]] = {}
+
+
 def settings_of(cls: type) -> tuple[Setting, ...]:
     """The settings that a dataclass declares, in the order of its fields. Raises TypeError for a declaration that lacks
     something."""
-    hints = get_type_hints(cls)
-    return tuple(
-        _resolved(each.name, hints[each.name], each.default, each.metadata[METADATA])
-        for each in fields(cls)
-        if METADATA in each.metadata
-    )
+    if cls not in _KNOWN:
+        hints = get_type_hints(cls)
+        _KNOWN[cls] = tuple(
+            _resolved(each.name, hints[each.name], each.default, each.metadata[METADATA])
+            for each in fields(cls)
+            if METADATA in each.metadata
+        )
+    return _KNOWN[cls]
 
 
 def _resolved(name: str, hint: Any, default: Any, declared: Mapping[str, Any]) -> Setting:

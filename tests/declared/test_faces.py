@@ -15,7 +15,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from anima_fast_train.declared import changed_texts, from_record, page_with_tables, setting, texts, to_record
+from anima_fast_train.declared import (
+    changed_texts,
+    from_record,
+    page_with_tables,
+    setting,
+    settings_of,
+    texts,
+    to_record,
+)
 from anima_fast_train.masking.framing import Framing
 from anima_fast_train.training.command_line.declared_options import reader, with_options
 from anima_fast_train.training.run_options import GROUPS, RunOptions, settings_in
@@ -160,14 +168,8 @@ def test_every_setting_has_a_place_among_the_widgets(kind: str, name: str) -> No
 
 
 def test_options_of_the_command_line_have_one_meaning_each() -> None:
-    ids = [each.option for group in GROUPS for each in settings_of_group(group) if each.option]
+    ids = [each.option for group in GROUPS for each in settings_of(group) if each.option]
     assert len(ids) == len(set(ids))
-
-
-def settings_of_group(group: type) -> tuple[Any, ...]:
-    from anima_fast_train.declared import settings_of
-
-    return settings_of(group)
 
 
 def test_help_says_names_in_brackets_and_what_was_hidden_before() -> None:

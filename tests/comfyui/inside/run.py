@@ -39,6 +39,7 @@ def main(comfyui: Path, models: Path, module_path: Path, results: Path) -> None:
 def load(path: Path):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # where dataclasses look for what their annotations name
     spec.loader.exec_module(module)
     return module
 
