@@ -22,7 +22,7 @@ def check_sentence(said: str) -> None:
 
 
 def refusals(attempt: Callable[[Any], object], inputs: list[Any]) -> dict[int, str]:
-    """Tries every input; the sentences of those that were refused, by their number. Any other exception goes through."""
+    """The sentences of the inputs that were refused, by their number. Any other exception goes through."""
     said: dict[int, str] = {}
     slowest = (0.0, "")
     for number, given in enumerate(inputs):

@@ -1,4 +1,4 @@
-"""A name that somebody typed lies inside its folder, or is refused in one sentence; what was saved is never replaced."""
+"""A name that somebody typed lies inside its folder or is refused in one sentence, and no file is ever replaced."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ def test_processes_that_save_under_one_name_lose_nothing(tmp_path: Path) -> None
         "import sys; from pathlib import Path\n"
         "from anima_fast_train.training.atomic_file import save_numbered\n"
         "sys.stdin.read(1)\n"
-        f"for n in range({each}): save_numbered(Path({str(tmp_path)!r}), 'hero', '.bin', f'{{sys.argv[1]}} {{n}}'.encode())"
+        f"for n in range({each}):\n"
+        f"    save_numbered(Path({str(tmp_path)!r}), 'hero', '.bin', f'{{sys.argv[1]}} {{n}}'.encode())"
     )
     running = [
         subprocess.Popen([sys.executable, "-c", code, str(number)], stdin=subprocess.PIPE)

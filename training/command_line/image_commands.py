@@ -47,8 +47,8 @@ def preview_mask(
         write_atomically(path, png(sheet))
         report = report_reduction(prepared.mask, latent_mask)
         typer.echo(
-            f"{printable(prepared.name)}: {width}x{height} px, {report.drawn_coverage:.1%} drawn, {report.latent_coverage:.1%} "
-            f"after reduction, prompt {quoted(prepared.caption)}: {path}"
+            f"{printable(prepared.name)}: {width}x{height} px, {report.drawn_coverage:.1%} drawn, "
+            f"{report.latent_coverage:.1%} after reduction, prompt {quoted(prepared.caption)}: {path}"
         )
         for warning in report.warnings:
             typer.echo(f"  warning: {warning}")

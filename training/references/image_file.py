@@ -52,12 +52,15 @@ def read_image(path: str | Path) -> LoadedImage:
     anything is decoded where it is too large.
     """
     try:
-        with open_regular(path, LARGEST_FILE) as content, _truncated_files_refused():
-            with Image.open(content, formats=_known_formats()) as file:
-                notes = _reduced(file) + _notes(file, Path(path).stat().st_size)
-                file.load()
-                ImageOps.exif_transpose(file, in_place=True)
-                rgb, alpha = _planes(file)
+        with (
+            open_regular(path, LARGEST_FILE) as content,
+            _truncated_files_refused(),
+            Image.open(content, formats=_known_formats()) as file,
+        ):
+            notes = _reduced(file) + _notes(file, Path(path).stat().st_size)
+            file.load()
+            ImageOps.exif_transpose(file, in_place=True)
+            rgb, alpha = _planes(file)
     except UnidentifiedImageError:
         reason = "it is not a picture of a known kind, expected PNG, JPEG, WebP, BMP, GIF, TIFF or AVIF"
         raise ValueError(f"cannot read image {quoted(path)}: {reason}") from None
@@ -102,8 +105,10 @@ def _reduced(file: Image.Image) -> tuple[str, ...]:
         )
     if not _too_large(width, height):
         return ()
-    for divisor in (2, 4, 8):
-        file.draft("RGB", (-(-width // divisor), -(-height // divisor)))
+    smaller = [(-(-width // divisor), -(-height // divisor)) for divisor in (2, 4, 8)]
+    fitting = next((size for size in smaller if not _too_large(*size)), None)
+    if fitting is not None:
+        file.draft("RGB", fitting)  # a second draft would start from the first, and only a JPEG obeys
         if not _too_large(*file.size):
             return (f"decoded at {file.width}x{file.height} instead of {width}x{height}",)
     raise ValueError(
