@@ -105,8 +105,10 @@ def _reduced(file: Image.Image) -> tuple[str, ...]:
         )
     if not _too_large(width, height):
         return ()
-    for divisor in (2, 4, 8):
-        file.draft("RGB", (-(-width // divisor), -(-height // divisor)))
+    smaller = [(-(-width // divisor), -(-height // divisor)) for divisor in (2, 4, 8)]
+    fitting = next((size for size in smaller if not _too_large(*size)), None)
+    if fitting is not None:
+        file.draft("RGB", fitting)  # a second draft would start from the first, and only a JPEG obeys
         if not _too_large(*file.size):
             return (f"decoded at {file.width}x{file.height} instead of {width}x{height}",)
     raise ValueError(
