@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...masking.framed import resize_mask
 from ...masking.latent import match_masks, to_latent_mask
+from ...masking.painted import refuse_flat_area, refuse_unpainted
 from ...masking.sources import as_training_mask
 
 ASPECT_TOLERANCE = 0.01
@@ -67,6 +68,7 @@ def make_reference(
     image = _checked_image(image, name)
     if mask is not None:
         mask = _checked_mask(mask, image, name)
+        refuse_flat_area(image, mask, name)
     if not (math.isfinite(weight) and weight > 0):
         raise ValueError(f"weight of {name!r} is {weight}, expected a number above 0")
     if repeats < 1:
@@ -97,9 +99,7 @@ def _batch(
     images: Tensor, masks: Tensor | Sequence[Tensor | None], caption: str, emphasis: Tensor | None
 ) -> list[Reference]:
     if emphasis is not None and len(emphasis) not in (1, len(images)):
-        raise ValueError(
-            f"{len(emphasis)} attention maps came for {len(images)} pictures, expected 1 or {len(images)}"
-        )
+        raise ValueError(f"{len(emphasis)} attention maps came for {len(images)} pictures, expected 1 or {len(images)}")
     maps = [None] * len(images) if emphasis is None else emphasis.expand(len(images), *emphasis.shape[1:])
     names = ["reference"] if len(images) == 1 else [f"reference {number}" for number in range(1, len(images) + 1)]
     return [
@@ -126,13 +126,8 @@ def _checked_image(image: Tensor, name: str) -> Tensor:
 
 def _checked_mask(mask: Tensor, image: Tensor, name: str) -> Tensor:
     """[H',W'] on the device of the image, H' and W' of its aspect."""
-    mask = _one_of_the_aspect(mask, image, f"mask of {name!r}")
-    if float(mask.max()) < _FAINTEST_WEIGHT:
-        raise ValueError(
-            f"the mask of {name!r} selects nothing: every pixel is black (0), expected white (1) where the picture "
-            "shall be learned"
-        )
-    return mask
+    refuse_unpainted(mask, name)
+    return _one_of_the_aspect(mask, image, f"mask of {name!r}")
 
 
 def _one_of_the_aspect(mask: Tensor, image: Tensor, which: str) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from .painted_file import without_layers
 from .reference import Reference
 from .reference_file import ReferenceFile
 
@@ -109,7 +110,7 @@ def open_reference_folder(folder: str | Path, options: FolderOptions | None = No
             )
         masks = _FileNames(mask_root, IMAGE_ENDINGS)
     captions = _FileNames(root, frozenset({".txt"}))
-    images = _FileNames(root, IMAGE_ENDINGS).paths
+    images = without_layers(_FileNames(root, IMAGE_ENDINGS).paths)
     if not images:
         raise ValueError(
             f"reference folder {str(folder)!r} holds no pictures, "
