@@ -8,6 +8,7 @@ from .add_reference_node import AddReference
 from .collage_node import ReferenceCollage
 from .compare_contexts_node import CompareContexts
 from .folders.contexts import register_folder
+from .folders.painted_uploads import register_painted_uploads
 from .load_context_node import LoadContext
 from .load_folder_node import LoadReferenceFolder
 from .mask_source_node import MaskSourceNode
@@ -23,6 +24,7 @@ from .train_node import MaskTrainContextTokens, TrainContextTokens
 class AnimaFastTrainExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_folder()
+        register_painted_uploads()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

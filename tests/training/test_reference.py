@@ -259,7 +259,9 @@ def test_any_picture_can_be_prepared(
 def test_files_are_read_with_the_mask_source_that_was_chosen(tmp_path: Path) -> None:
     rgba = np.zeros((16, 16, 4), dtype=np.uint8)
     rgba[4:12, 4:12] = (255, 128, 0, 255)
-    Image.fromarray(rgba, "RGBA").save(tmp_path / "a.png")
+    cut_out = rgba.copy()
+    cut_out[::2, :, 2] = 90  # a transparent part of one flat colour would be refused where it is learned
+    Image.fromarray(cut_out, "RGBA").save(tmp_path / "a.png")
     Image.fromarray(rgba[..., :3], "RGB").save(tmp_path / "mask.png")
     inside = torch.zeros(16, 16)
     inside[4:12, 4:12] = 1

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...masking.framed import resize_mask
 from ...masking.latent import match_masks, to_latent_mask
+from ...masking.painted import refuse_flat_area, refuse_unpainted
 from ...masking.sources import as_training_mask
 from ...masking.wording import quoted, sentence
 
@@ -70,6 +71,7 @@ def make_reference(
     image = _checked_image(image, name)
     if mask is not None:
         mask = _checked_mask(mask, image, name)
+        refuse_flat_area(image, mask, name)
     if not (math.isfinite(weight) and weight > 0):
         raise ValueError(f"weight of {quoted(name)} is {weight}, expected a number above 0")
     if repeats < 1:
@@ -140,13 +142,8 @@ def _checked_image(image: Tensor, name: str) -> Tensor:
 
 def _checked_mask(mask: Tensor, image: Tensor, name: str) -> Tensor:
     """[H',W'] on the device of the image, H' and W' of its aspect."""
-    mask = _one_of_the_aspect(mask, image, f"mask of {quoted(name)}")
-    if float(mask.max()) < _FAINTEST_WEIGHT:
-        raise ValueError(
-            f"the mask of {quoted(name)} selects nothing: every pixel is black (0), expected white (1) where the "
-            "picture shall be learned"
-        )
-    return mask
+    refuse_unpainted(mask, name)
+    return _one_of_the_aspect(mask, image, f"mask of {quoted(name)}")
 
 
 def _one_of_the_aspect(mask: Tensor, image: Tensor, which: str) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from ...masking.wording import first_of, printable, quoted, sentence
 from ..regular_file import reason_of
 from .caption_file import SlowPattern, caption_from_name, compile_word_pattern, read_caption
+from .painted_file import without_layers
 from .reference import Reference
 from .reference_file import ReferenceFile
 
@@ -113,7 +114,7 @@ def open_reference_folder(folder: str | Path, options: FolderOptions | None = No
             )
         masks = _FileNames(mask_root, IMAGE_ENDINGS)
     captions = _FileNames(root, frozenset({".txt"}))
-    images = _FileNames(root, IMAGE_ENDINGS).paths
+    images = without_layers(_FileNames(root, IMAGE_ENDINGS).paths)
     if not images:
         raise ValueError(
             f"reference folder {quoted(folder)} holds no pictures, "
