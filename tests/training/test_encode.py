@@ -28,10 +28,11 @@ MIRRORED = ImageAugmentation(flip=True)
 
 
 def half(width: int = 64, height: int = 64, **changes: Any) -> Reference:
-    """A picture whose left half is white and selected."""
+    """A picture whose left half is light and selected, the other one dark."""
     mask = torch.zeros(height, width)
     mask[:, : width // 2] = 1
-    return make_reference(mask.unsqueeze(-1).repeat(1, 1, 3), mask, **changes)
+    texture = 0.1 * torch.rand(height, width, generator=torch.Generator().manual_seed(0))
+    return make_reference((mask * 0.9 + texture).unsqueeze(-1).repeat(1, 1, 3), mask, **changes)
 
 
 def test_latent_mask_and_latent_show_the_same_place(tiny: Any) -> None:
