@@ -15,10 +15,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 from comfyui_installation import HOW_TO_GET_IT, find_installation
 from example_server import PACK_FOLDER, frontend_server
 from frontend_page import SETTINGS, VIEWPORT, FrontendPage, launch
+from mask_editor import paint_mask, save_mask
 from playwright.sync_api import sync_playwright
 from saved_workflow import EXAMPLE_FILES
 
 FOLDER = Path(__file__).parents[2] / "web" / "docs" / "images"
+PICTURE_WIDTH = 768  # of ComfyUI's example.png
 BRUSH = 45  # pixels from the middle of the brush to its edge
 # Over the character of ComfyUI's example.png, in its pixels.
 STROKES = [
@@ -49,31 +51,9 @@ def photograph_mask_editor(frontend: FrontendPage) -> None:
     page = frontend.page
     frontend.drop("masked_training", EXAMPLE_FILES["masked_training"].read_text(encoding="utf-8"))
     frontend.run("show_whole_graph.js")
-    page.evaluate(
-        """() => {
-            window.app.canvas.selectNode(window.app.graph.nodes.find((node) => node.type === 'LoadImage'))
-            window.app.extensionManager.command.execute('Comfy.MaskEditor.OpenMaskEditor')
-        }"""
-    )
-    page.get_by_text("Brush Settings").wait_for()
-    page.get_by_role("spinbutton").first.fill(str(BRUSH))
-    page.get_by_role("spinbutton").first.press("Tab")
-    box = page.locator("canvas:visible").last.bounding_box()
-    assert box is not None
-    scale = box["width"] / 768
-    for stroke in STROKES:
-        points = [(box["x"] + x * scale, box["y"] + y * scale) for x, y in stroke]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[1:]:
-            page.mouse.move(*point, steps=25)
-        page.mouse.up()
+    before = paint_mask(frontend, PICTURE_WIDTH, STROKES, BRUSH)
     photograph(frontend, "mask_editor")
-    page.get_by_role("button", name="Save").first.click()
-    page.wait_for_function(
-        "() => window.app.graph.nodes.find((node) => node.type === 'LoadImage').widgets[0].value.includes('clipspace')"
-    )
-    frontend.wait_for_pictures()
+    save_mask(frontend, before)
     frontend.run("show_whole_graph.js")
     page.mouse.move(VIEWPORT["width"] / 2, VIEWPORT["height"] - 20)  # away from the buttons and their tooltips
     photograph(frontend, "mask_painted")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from patience import PAGE, patience
 
 if TYPE_CHECKING:  # the tests are skipped where it is not installed
     from playwright.sync_api import Browser, Playwright
@@ -21,7 +26,6 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # nothing leaves the machine
 ]
 VIEWPORT = {"width": 1600, "height": 1000}
-PATIENCE = 120_000  # milliseconds
 
 # What a user has clicked away long ago, and what would cover the canvas.
 SETTINGS = {
@@ -48,7 +52,7 @@ class FrontendPage:
         self.served_by = served_by
         self.errors: list[str] = []
         self.page = browser.new_page(viewport=VIEWPORT)
-        self.page.set_default_timeout(PATIENCE)
+        self.page.set_default_timeout(patience(PAGE) * 1000)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(address, wait_until="domcontentloaded")
         # The default workflow loads last; what is dropped before would mix with it.

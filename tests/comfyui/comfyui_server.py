@@ -7,21 +7,25 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy
 import safetensors.numpy
 from comfyui_installation import PACK, PACKAGE_NAME, Installation
+from patience import ANSWER, PROMPT, START, patience
 from PIL import Image
 
-START_SECONDS = 180
-PROMPT_SECONDS = 600
 POLL = threading.Event()  # never set: waiting on it yields the processor
 
 
@@ -92,7 +96,7 @@ class ComfyServer:
         assert self._process is not None
         self._process.terminate()
         try:
-            self._process.wait(30)
+            self._process.wait(patience(30))
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -102,7 +106,7 @@ class ComfyServer:
         return (self.base / "server.log").read_text(errors="replace")
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.address + path, timeout=60) as answer:
+        with urllib.request.urlopen(self.address + path, timeout=patience(ANSWER)) as answer:
             return json.load(answer)
 
     def post(self, path: str, content: dict) -> Any:
@@ -110,7 +114,7 @@ class ComfyServer:
             self.address + path, json.dumps(content).encode(), {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=patience(ANSWER)) as answer:
                 return json.loads(answer.read() or "null")
         except urllib.error.HTTPError as refused:
             return json.loads(refused.read())
@@ -122,12 +126,11 @@ class ComfyServer:
         return answer["prompt_id"]
 
     def wait(self, prompt_id: str) -> Finished:
-        for _ in range(PROMPT_SECONDS * 20):
+        for _ in self._tries(PROMPT):
             history = self.get(f"/history/{prompt_id}")
             if prompt_id in history:
                 entry = history[prompt_id]
                 return Finished(entry["status"]["status_str"], entry["status"]["messages"], entry["outputs"])
-            self._pause()
         raise TimeoutError(f"prompt did not finish; the server's last words:\n{self.log[-3000:]}")
 
     def run(self, workflow: dict) -> Finished:
@@ -144,23 +147,21 @@ class ComfyServer:
 
     def wait_for_log(self, words: str, since: int) -> None:
         """Wait until the server says `words` after position `since` of its log."""
-        for _ in range(PROMPT_SECONDS * 20):
+        for _ in self._tries(PROMPT):
             if words in self.log[since:]:
                 return
-            self._pause()
         raise TimeoutError(f"the server never said {words!r}:\n{self.log[-3000:]}")
 
     def wait_for_file(self, path: Path) -> None:
-        for _ in range(PROMPT_SECONDS * 20):
+        for _ in self._tries(PROMPT):
             if path.exists():
                 return
-            self._pause()
         raise TimeoutError(f"the server never wrote {path}:\n{self.log[-3000:]}")
 
     def picture(self, finished: Finished, node: str) -> numpy.ndarray:
         """The first picture that `node` saved or previewed, [H,W,C] uint8."""
         query = urllib.parse.urlencode(finished.outputs[node]["images"][0])
-        with urllib.request.urlopen(f"{self.address}/view?{query}", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.address}/view?{query}", timeout=patience(ANSWER)) as answer:
             return numpy.asarray(Image.open(io.BytesIO(answer.read())))
 
     def latent(self, finished: Finished, node: str) -> numpy.ndarray:
@@ -178,17 +179,20 @@ class ComfyServer:
 
     def _wait_until_it_answers(self) -> None:
         assert self._process is not None
-        for _ in range(START_SECONDS * 20):
+        for _ in self._tries(START):
             if self._process.poll() is not None:
                 raise RuntimeError(f"ComfyUI ended at its start:\n{self.log[-3000:]}")
             try:
                 self.get("/system_stats")
-            except (urllib.error.URLError, ConnectionError):
-                self._pause()
-            else:
-                return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                continue
+            return
         raise TimeoutError(f"ComfyUI does not answer:\n{self.log[-3000:]}")
 
     @staticmethod
-    def _pause() -> None:
-        POLL.wait(0.05)
+    def _tries(quiet_seconds: float) -> Iterator[None]:
+        """Yields now and then, until the patience for it is at its end."""
+        end = time.monotonic() + patience(quiet_seconds)
+        while time.monotonic() < end:
+            yield
+            POLL.wait(0.05)

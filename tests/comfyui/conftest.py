@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from comfyui_installation import HOW_TO_GET_IT, Installation, find_installation
 from comfyui_server import ComfyServer

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from comfyui_installation import Installation
+from patience import MODULE, patience
 
 INSIDE = Path(__file__).parent / "inside"
 MODULES = sorted(INSIDE.glob("check_*.py"))
-SECONDS_FOR_A_MODULE = 1800
 
 
 def checks_of(module: Path) -> list[str]:
@@ -36,7 +36,7 @@ def outcome(
     def run(module: Path) -> dict[str, str]:
         results = tmp_path_factory.mktemp("inside") / f"{module.stem}.json"
         command = [installation.python, INSIDE / "run.py", installation.folder, models, module, results]
-        finished = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_FOR_A_MODULE)
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=patience(MODULE))
         return json.loads(results.read_text()) if results.exists() else {"": finished.stderr[-3000:]}
 
     return outcome_of

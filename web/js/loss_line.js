@@ -2,6 +2,7 @@
 // second (nodes/live/loss_line.py), so that a page that missed messages shows all of it with the next one.
 import { app } from '../../../scripts/app.js'
 import { api } from '../../../scripts/api.js'
+import { nodeAt, rootGraph } from './execution_ids.js'
 
 const EVENT = 'anima_fast_train.loss'
 const WIDGET = 'anima_training_loss'
@@ -18,14 +19,8 @@ const STYLE = `
 const latest = new Map() // graph id + node id -> the last message for it; tabs make their nodes anew when they are opened
 const graphOfPrompt = new Map() // prompt id -> the id of the graph that was open when its first message came
 
-const rootGraph = () => app.rootGraph ?? app.graph
-
-// The node of an execution id: '12', or '12:5' for node 5 of the subgraph in node 12.
 function nodeOf(id) {
-  const path = String(id).split(':')
-  let graph = rootGraph()
-  for (const outer of path.slice(0, -1)) graph = graph?.getNodeById(outer)?.subgraph
-  const node = graph?.getNodeById(path.at(-1))
+  const node = nodeAt(id)
   return node && NODE_TYPES.has(node.comfyClass) ? node : undefined
 }
 
