@@ -20,7 +20,7 @@ from ..training.reports.loss_map import loss_map_of
 from ..training.reports.memory import peak_memory
 from ..training.reports.summary import describe
 from ..training.result import TrainingDiverged, TrainingResult
-from ..training.run_state import CheckpointPlan, TrainingState
+from ..training.resuming.run_state import CheckpointPlan, TrainingState
 from ..training.settings import TrainingSettings
 from ..training.train_context import train_context_tokens
 from .anima.backbone import AnimaBackbone, anima_backbone

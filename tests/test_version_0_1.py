@@ -16,7 +16,7 @@ from saved_workflow import AFTER_GENERATE, NOTES, SavedWorkflow, inputs_of, reco
 from small_backbone import TinyBackbone, tiny_reference
 
 from anima_fast_train.training import ReferenceContext, TrainingSettings, train_context_tokens
-from anima_fast_train.training.run_state import TrainingState
+from anima_fast_train.training.resuming.run_state import TrainingState
 
 OLD = Path(__file__).parent / "version_0_1"
 WORKFLOWS = sorted((OLD / "workflows").glob("*.json"))

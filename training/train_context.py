@@ -10,7 +10,7 @@ from .backbone import Backbone, TokenBackbone
 from .diffusion.guidance import GuidedBackbone
 from .references.encode import EncodedReference
 from .result import StepReport, TrainingResult
-from .run_state import CheckpointPlan, TrainingState
+from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
 from .trainables.token_trainable import TokenTrainable, prompt_vectors
 from .trainer import Trainer

@@ -22,8 +22,8 @@ from .evaluation import Evaluation, EvaluationGrid, automatic_grid_size, evaluat
 from .loss import masked_diffusion_loss, prior_preservation_loss
 from .references.encode import EncodedReference
 from .result import History, StepReport, TrainingDiverged, TrainingResult
-from .resume import Position, load_run, state_of_run
-from .run_state import CheckpointPlan, TrainingState
+from .resuming.resume import Position, load_run, state_of_run
+from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
 from .stopping import BestState
 from .trainables.trainable import Kept, Trainable

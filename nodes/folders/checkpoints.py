@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from ...training.resuming.run_state import CheckpointPlan, TrainingState
 from ...training.run_options import FOLDER_OF_CHECKPOINTS as FOLDER
 from ...training.run_options import CheckpointSettings
-from ...training.run_state import CheckpointPlan, TrainingState
 from .output_names import place_in_output
 
 SUFFIX = ".safetensors"

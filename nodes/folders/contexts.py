@@ -8,7 +8,7 @@ from pathlib import Path
 import folder_paths
 
 from ...masking.wording import quoted
-from ...training.regular_file import require_regular
+from ...training.files.regular_file import require_regular
 from ...training.trainables.context_file import ReferenceContext
 from .output_names import save_under
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import folder_paths
 
-from ...training.atomic_file import Content, remove_abandoned, save_numbered
-from ...training.file_names import filled_in, place_inside
+from ...training.files.atomic_file import Content, remove_abandoned, save_numbered
+from ...training.files.file_names import filled_in, place_inside
 
 
 def place_in_output(input_name: str, name: str, what: str, folder: str = "", suffix: str = "") -> Path:

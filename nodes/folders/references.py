@@ -15,8 +15,8 @@ from pathlib import Path
 import folder_paths
 
 from ...masking.wording import first_of, printable, quoted
-from ...training.file_names import prints
-from ...training.regular_file import reason_of
+from ...training.files.file_names import prints
+from ...training.files.regular_file import reason_of
 
 LONGEST_FOLDER = 1000  # characters
 ALLOWED = "anima_references"  # the entry of extra_model_paths.yaml; several folders stand on a line each

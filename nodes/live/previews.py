@@ -13,8 +13,8 @@ from latent_preview import Latent2RGBPreviewer, LatentPreviewer, get_previewer
 from PIL import Image
 from torch import Tensor
 
-from ...training.atomic_file import write_atomically
 from ...training.diffusion.sampling import sample_latents
+from ...training.files.atomic_file import write_atomically
 from ...training.references.encode import EncodedReference
 from ...training.result import StepReport
 from ...training.run_options import FOLDER_OF_PREVIEWS as FOLDER

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from anima_fast_train.training.atomic_file import create_new, remove_abandoned, save_numbered, write_atomically
-from anima_fast_train.training.file_names import filled_in, place_inside, safe_file_name
+from anima_fast_train.training.files.atomic_file import create_new, remove_abandoned, save_numbered, write_atomically
+from anima_fast_train.training.files.file_names import filled_in, place_inside, safe_file_name
 
 sys.path.insert(0, str(Path(__file__).parent))
 from judged import ALL, cases, refusals
@@ -109,7 +109,7 @@ def test_processes_that_save_under_one_name_lose_nothing(tmp_path: Path) -> None
     processes, each = 4, cases(10, 100)
     code = (
         "import sys; from pathlib import Path\n"
-        "from anima_fast_train.training.atomic_file import save_numbered\n"
+        "from anima_fast_train.training.files.atomic_file import save_numbered\n"
         "sys.stdin.read(1)\n"
         f"for n in range({each}):\n"
         f"    save_numbered(Path({str(tmp_path)!r}), 'hero', '.bin', f'{{sys.argv[1]}} {{n}}'.encode())"

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from anima_fast_train.training.run_record import check_record, parse_record
-from anima_fast_train.training.sentences import about_file
-from anima_fast_train.training.tensor_file import TensorFile, read, to_bytes
-from anima_fast_train.training.tensor_file_header import Kind, Limits
+from anima_fast_train.training.files.sentences import about_file
+from anima_fast_train.training.files.tensor_file import TensorFile, read, to_bytes
+from anima_fast_train.training.files.tensor_file_header import Kind, Limits
+from anima_fast_train.training.resuming.run_record import check_record, parse_record
 
 KIND = Kind("checkpoint", "a checkpoint of AnimaFastTrain", "anima_fast_train.checkpoint", "1.1", ("1",))
 LIMITS = Limits(

@@ -21,9 +21,9 @@ from anima_fast_train.training import (
     TrainingSettings,
     train_context_tokens,
 )
-from anima_fast_train.training import run_state as checkpoint_module
 from anima_fast_train.training.reports.history_file import COLUMNS, history_csv
-from anima_fast_train.training.run_state import CheckpointPlan, TrainingState
+from anima_fast_train.training.resuming import run_state as checkpoint_module
+from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 MakeReference = Callable[..., EncodedReference]

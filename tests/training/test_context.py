@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from anima_fast_train.training.atomic_file import write_atomically
+from anima_fast_train.training.files.atomic_file import write_atomically
 from anima_fast_train.training.trainables.context_file import (
     FORMAT,
     ReferenceContext,

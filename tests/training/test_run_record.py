@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from saved_run import DONE, REFERENCES, ROWS, STEPS, record
 
 from anima_fast_train.training import EncodedReference, StepReport, TrainingSettings
-from anima_fast_train.training.run_record import check_record, parse_record
-from anima_fast_train.training.run_tensors import check_tensors
+from anima_fast_train.training.resuming.run_record import check_record, parse_record
+from anima_fast_train.training.resuming.run_tensors import check_tensors
 from anima_fast_train.training.trainer import MAX_RETRIES, ContextTrainer
 
 MakeReference = Callable[..., EncodedReference]

@@ -20,7 +20,7 @@ from anima_fast_train.training import (
 from anima_fast_train.training.conditioning import Conditioning, cat, of_one_length, repeat_to_common_multiple
 from anima_fast_train.training.diffusion.parametrisation import Parametrisation, RectifiedFlow, like_latents
 from anima_fast_train.training.diffusion.sampling import Guidance, sample_latents
-from anima_fast_train.training.run_state import CheckpointPlan, TrainingState
+from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 
 CHANNELS, WIDTH, BLOCKS, CHUNK = 4, 8, 2, 3
 SETTINGS = TrainingSettings(steps=80, num_tokens=3, learning_rate="0.05", batch_size=3, noise_pool=32, evaluations=2)

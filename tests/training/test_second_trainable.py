@@ -15,7 +15,7 @@ from torch import Tensor
 from anima_fast_train.training import EncodedReference, TrainingInfo, TrainingSettings, describe
 from anima_fast_train.training.diffusion.parametrisation import RectifiedFlow
 from anima_fast_train.training.result import StepReport
-from anima_fast_train.training.run_state import CheckpointPlan, TrainingState
+from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 from anima_fast_train.training.trainer import Trainer
 
 BLOCKS, CHANNELS = 3, 4

@@ -20,9 +20,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from anima_fast_train.training.sentences import LONGEST_SENTENCE, about_file, shown
-from anima_fast_train.training.tensor_file import TensorFile, read, to_bytes, write
-from anima_fast_train.training.tensor_file_header import DTYPES, Kind, Limits
+from anima_fast_train.training.files.sentences import LONGEST_SENTENCE, about_file, shown
+from anima_fast_train.training.files.tensor_file import TensorFile, read, to_bytes, write
+from anima_fast_train.training.files.tensor_file_header import DTYPES, Kind, Limits
 
 KIND = Kind("context file", "a context of AnimaFastTrain", "anima_fast_train.context", "1.1", unsealed=("1.0",))
 LIMITS = Limits(dtypes=tuple(DTYPES.values()), metadata_entries=8)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from anima_fast_train.training.tensor_file import read
-from anima_fast_train.training.tensor_file_header import Kind, Limits
+from anima_fast_train.training.files.tensor_file import read
+from anima_fast_train.training.files.tensor_file_header import Kind, Limits
 
 resource = pytest.importorskip("resource", reason="needs Unix to limit a process's memory")
 

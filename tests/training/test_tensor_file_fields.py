@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anima_fast_train.training.tensor_file_fields import from_strings, number, numbers, text, to_strings, whole, wholes
+from anima_fast_train.training.files.tensor_file_fields import (
+    from_strings,
+    number,
+    numbers,
+    text,
+    to_strings,
+    whole,
+    wholes,
+)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from anima_fast_train.training import ReferenceContext, TrainingSettings
 from anima_fast_train.training.command_line import before_after, main, watching
 from anima_fast_train.training.miniature.backbone import sample
 from anima_fast_train.training.miniature.scene import draw_reference
-from anima_fast_train.training.run_state import TrainingState
+from anima_fast_train.training.resuming.run_state import TrainingState
 from anima_fast_train.training.stopping import BestState
 from anima_fast_train.training.trainer import Trainer
 

@@ -10,7 +10,7 @@ import typer
 from tqdm import tqdm
 
 from ...masking.wording import printable
-from ..atomic_file import write_atomically
+from ..files.atomic_file import write_atomically
 from ..miniature import scene
 from ..miniature.backbone import WEIGHTS
 from ..references.reference_file import ReferenceFile

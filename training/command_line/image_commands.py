@@ -12,8 +12,8 @@ from ...masking import CollageLayout, compose_collage, preview_reference, report
 from ...masking.framing import Framing
 from ...masking.pixels import picture_of
 from ...masking.wording import printable, quoted
-from ..atomic_file import write_atomically
-from ..file_names import safe_file_name
+from ..files.atomic_file import write_atomically
+from ..files.file_names import safe_file_name
 from ..miniature.autoencoder import CELL
 from ..references.caption import join_captions as joined_caption
 from ..references.prepare import prepare_reference

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from ..atomic_file import write_atomically
+from ..files.atomic_file import write_atomically
 from ..measurements import bench, compare, compare_crop, compare_negative, compare_steps, compare_verdicts
 from .declared_options import DEFAULTS
 from .output_folder import require_writable

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...masking.wording import printable, quoted
-from ..atomic_file import remove_abandoned, save_numbered
+from ..files.atomic_file import remove_abandoned, save_numbered
 from ..trainables.context_file import ReferenceContext
 
 LOCK = ".training.lock"

@@ -14,7 +14,7 @@ from torch import Tensor
 from ...masking import overlay, preview_reference
 from ...masking.framing import Framing
 from ...masking.wording import printable
-from ..atomic_file import write_atomically
+from ..files.atomic_file import write_atomically
 from ..miniature.backbone import MiniatureBackbone
 from ..references.encode import EncodedReference
 from ..references.prepare import prepare_reference

@@ -15,10 +15,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from ...masking.wording import printable
-from ..atomic_file import write_atomically
+from ..files.atomic_file import write_atomically
 from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
 from ..result import StepReport
-from ..run_state import CheckpointPlan, TrainingState
+from ..resuming.run_state import CheckpointPlan, TrainingState
 from ..trainables.context_file import ReferenceContext
 from .errors import is_out_of_memory
 from .outputs import png

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...masking.wording import printable, quoted, sentence
-from ..regular_file import open_regular
+from ..files.regular_file import open_regular
 
 LARGEST_CAPTION = 100_000  # bytes; text encoders read some hundred words
 LONGEST_NAME = 1000  # characters; file systems allow 255 bytes

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ...masking.wording import printable, quoted
-from ..regular_file import open_regular
+from ..files.regular_file import open_regular
 
 # Nothing else is tried: Pillow would give a picture named .png that holds EPS to Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")

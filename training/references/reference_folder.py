@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ...masking.wording import first_of, printable, quoted, sentence
-from ..regular_file import reason_of
+from ..files.regular_file import reason_of
 from .caption_file import SlowPattern, caption_from_name, compile_word_pattern, read_caption
 from .painted_file import without_layers
 from .reference import Reference

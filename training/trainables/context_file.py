@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..atomic_file import write_atomically
+from ..files.atomic_file import write_atomically
 from ..training_info import FORMAT_VERSION, TrainingInfo
 from .context_tokens import ContextTokens
 

@@ -8,7 +8,7 @@ import time
 import unicodedata
 from pathlib import Path
 
-from ..masking.wording import quoted
+from ...masking.wording import quoted
 
 LONGEST_PART = 255  # bytes of one file's or folder's name on every common file system
 LONGEST_NAME = 1000  # characters of all parts together

@@ -16,7 +16,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from .atomic_file import write_atomically
+from ..files.atomic_file import write_atomically
 
 FORMAT = "anima_fast_train.checkpoint"
 FORMAT_VERSION = "1"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..masking.wording import printable, quoted
+from ...masking.wording import printable, quoted
 
 # bytes, or what writes a whole file at the path that it gets, such as a context's save.
 Content = bytes | Callable[[Path], object]

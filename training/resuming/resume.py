@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .evaluation import Evaluation
-from .references.encode import EncodedReference
-from .result import History
+from ..evaluation import Evaluation
+from ..references.encode import EncodedReference
+from ..result import History
 from .run_state import TrainingState
 
 if TYPE_CHECKING:
-    from .trainer import Trainer
+    from ..trainer import Trainer
 
 
 @dataclass

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from ..masking.wording import printable
+from ...masking.wording import printable
 
 
 def open_regular(path: str | Path, most_bytes: int) -> BinaryIO:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .sentences import shown
+from ..files.sentences import shown
 
 LEAF = "leaf."
 # Of AdamW, by parameter: how many steps it took, and its running means of the gradient and of its square.

@@ -10,9 +10,9 @@ import itertools
 import math
 from typing import Any
 
-from .bounded_json import loads
-from .settings import LARGEST_RATE
-from .value_rules import ListOf, Number, ObjectOf, PlainObject, Rule, Text, Whole
+from ..files.bounded_json import loads
+from ..files.value_rules import ListOf, Number, ObjectOf, PlainObject, Rule, Text, Whole
+from ..settings import LARGEST_RATE
 
 MOST_VALUES = 1_000_000  # of the whole record: three for each step and some hundred beside them
 MOST_RETRIES = 3

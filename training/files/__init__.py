@@ -1,0 +1,1 @@
+"""How files are written whole, named, and read within limits, whoever made them."""

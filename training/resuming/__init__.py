@@ -1,0 +1,1 @@
+"""How a run is saved, and goes on from there to the same bits."""
