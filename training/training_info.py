@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .files.tensor_file_fields import number, numbers, text, whole, wholes
+
 PACK_VERSION = "0.1.0"
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"  # from 1.1 on files carry a checksum
+
+LARGEST_LOSS = 1e30
+LONGEST_PROMPT = 100_000  # characters, of all references together
+MOST_REFERENCES = 10_000
 
 
 @dataclass(frozen=True)
 class TrainingInfo:
-    """Every field is optional in a file; block count and context_dim are those of the tokens themselves."""
+    """Every field is optional in a file; block count and context_dim are those of the tokens themselves.
 
-    model_family: str = ""
-    prompt: str = ""
-    steps: int = 0
-    learning_rate: str = ""  # as the user wrote it: a number or a schedule
-    reference_count: int = 0
-    coverage: tuple[float, ...] = ()  # 0..1, one for each reference
-    inside_before: float | None = None  # evaluation loss inside the mask
-    inside_after: float | None = None
-    outside_before: float | None = None  # evaluation loss outside the mask
-    outside_after: float | None = None
-    leak: float | None = None
-    final_loss: float | None = None
-    seed: int | None = None
-    image_size: tuple[int, ...] = ()  # width, height in pixels
-    pack_version: str = PACK_VERSION
-    format_version: str = FORMAT_VERSION
+    A field of a file that lies outside of its bounds is taken as not said.
+    """
+
+    model_family: str = text("", 100)
+    prompt: str = text("", LONGEST_PROMPT)
+    steps: int = whole(0, 0, 10**9)
+    learning_rate: str = text("", 10_000)  # as the user wrote it: a number or a schedule
+    reference_count: int = whole(0, 0, 10**6)
+    coverage: tuple[float, ...] = numbers(MOST_REFERENCES, 0, 1)  # one for each reference
+    inside_before: float | None = number(None, 0, LARGEST_LOSS)  # evaluation loss inside the mask
+    inside_after: float | None = number(None, 0, LARGEST_LOSS)
+    outside_before: float | None = number(None, 0, LARGEST_LOSS)  # evaluation loss outside the mask
+    outside_after: float | None = number(None, 0, LARGEST_LOSS)
+    leak: float | None = number(None, 0, LARGEST_LOSS)
+    final_loss: float | None = number(None, 0, LARGEST_LOSS)
+    seed: int | None = whole(None, 0, 2**64 - 1)
+    image_size: tuple[int, ...] = wholes(2, 1, 10**6)  # width, height in pixels
+    pack_version: str = text(PACK_VERSION, 100)
+    format_version: str = text(FORMAT_VERSION, 100)

@@ -8,21 +8,10 @@ from typing import Any
 
 import torch
 
-from anima_fast_train.training.files.sentences import about_file
-from anima_fast_train.training.files.tensor_file import TensorFile, read, to_bytes
-from anima_fast_train.training.files.tensor_file_header import Kind, Limits
-from anima_fast_train.training.resuming.run_record import check_record, parse_record
+from anima_fast_train.training.files.tensor_file import to_bytes
+from anima_fast_train.training.resuming.run_record import check_record
+from anima_fast_train.training.resuming.run_state import KIND, LIMITS, TrainingState
 
-KIND = Kind("checkpoint", "a checkpoint of AnimaFastTrain", "anima_fast_train.checkpoint", "1.1", ("1",))
-LIMITS = Limits(
-    dtypes=(torch.float32, torch.int64, torch.uint8),
-    tensors=32,
-    tensor_bytes=2**24,
-    total_bytes=2**25,
-    metadata_length=2**19,
-    largest=1e6,
-    largest_by_name={"optimiser": float("inf"), "generator": 255, "updates": 1e9},
-)
 STEPS, REFERENCES, ROWS = 20, 2, 4
 DONE = 12
 
@@ -73,15 +62,11 @@ def saved(contents: dict[str, Any] | None = None) -> bytes:
     return to_bytes(tensors(), {"record": text, "prompt": "1girl, 初音"}, LIMITS, KIND)
 
 
-def load(path: Path) -> tuple[TensorFile, dict[str, Any]]:
+def load(path: Path) -> TrainingState:
     """As a run does that goes on from the file; each ValueError is the whole sentence."""
-    try:
-        file = read(path, LIMITS, KIND)
-        loaded = parse_record(file.metadata.get("record", ""))
-    except ValueError as error:
-        raise ValueError(about_file(KIND.noun, path, error)) from error
-    check_record(loaded, steps=STEPS, references=REFERENCES, rows_per_step=ROWS)
-    return file, loaded
+    state = TrainingState.load(path)
+    check_record(state.record, steps=STEPS, references=REFERENCES, rows_per_step=ROWS)
+    return state
 
 
 def stands(loaded: dict[str, Any]) -> bool:

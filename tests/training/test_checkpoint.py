@@ -21,8 +21,8 @@ from anima_fast_train.training import (
     TrainingSettings,
     train_context_tokens,
 )
+from anima_fast_train.training.files import tensor_file
 from anima_fast_train.training.reports.history_file import COLUMNS, history_csv
-from anima_fast_train.training.resuming import run_state as checkpoint_module
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
@@ -152,7 +152,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint_module, "write_atomically", full)
+    monkeypatch.setattr(tensor_file, "write_atomically", full)
     result = train_context_tokens(tiny, [encoded()], SETTINGS, None, plan, TrainingState.load(plan.path))
     assert plan.path.read_bytes() == before
     assert sum("no checkpoint was written" in warning for warning in result.warnings) == 1
@@ -228,11 +228,14 @@ def cancelled_state(tiny: Any, encoded: MakeReference, folder: Path) -> Training
     return TrainingState.load(plan.path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", bytes(200)])
-def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "is cut short"), (b"no checkpoint", "is not a safetensors file"), (bytes(200), "is not a safetensors file")],
+)
+def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "run.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"run\.safetensors.*cannot be read"):
+    with pytest.raises(ValueError, match=rf"checkpoint .*run\.safetensors {reason}"):
         TrainingState.load(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,8 @@ import torch
 from PIL import Image
 
 from anima_fast_train.training.files.atomic_file import write_atomically
+from anima_fast_train.training.files.tensor_file import checksum
+from anima_fast_train.training.files.tensor_file_header import CHECKSUM, DTYPE_NAMES, Entry
 from anima_fast_train.training.trainables.context_file import (
     FORMAT,
     ReferenceContext,
@@ -37,7 +40,7 @@ INFO = TrainingInfo(
     outside_before=0.29,
     outside_after=0.25,
     leak=0.07,
-    final_loss=float("inf"),
+    final_loss=1.25,
     seed=2**63,
     image_size=(512, 768),
 )
@@ -53,11 +56,15 @@ def context(
 
 
 def rewrite(path: Path, tensors: dict[str, torch.Tensor] | None = None, **changes: str | None) -> Path:
-    """Save the file again with other tensors or metadata; None removes a field."""
+    """Save the file again with other tensors or metadata, sealed by a checksum that agrees; None removes a field."""
     with safetensors.safe_open(path, "pt") as file:
         metadata = {**file.metadata(), **changes}
     tensors = safetensors.torch.load_file(path) if tensors is None else tensors
-    safetensors.torch.save_file(tensors, path, {name: value for name, value in metadata.items() if value is not None})
+    kept = {name: value for name, value in metadata.items() if value is not None and name != CHECKSUM}
+    content = {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
+    entries = [Entry(name, DTYPE_NAMES[tensor.dtype], tuple(tensor.shape), 0, 0) for name, tensor in tensors.items()]
+    digests = {name: hashlib.sha256(part).hexdigest() for name, part in content.items()}
+    safetensors.torch.save_file(tensors, path, {**kept, CHECKSUM: checksum(entries, digests, kept)})
     return path
 
 
@@ -109,7 +116,7 @@ def test_the_metadata_says_shape_and_versions(saved):
         metadata = file.metadata()
     expected = {
         "format": FORMAT,
-        "format_version": "1.0",
+        "format_version": FORMAT_VERSION,
         "block_count": "3",
         "context_dim": "4",
         "pack_version": PACK_VERSION,
@@ -146,7 +153,7 @@ def test_a_context_from_another_version_is_saved_in_this_versions_format(saved, 
 
 def test_another_major_version_is_refused(saved):
     assert refusal(rewrite(saved, format_version="2.0")) == (
-        f"has format version 2.0, this version of AnimaFastTrain reads {FORMAT_VERSION}"
+        f"has format version '2.0', this version of AnimaFastTrain reads '{FORMAT_VERSION}'"
     )
 
 
@@ -165,7 +172,7 @@ def test_a_picture_a_text_and_a_pickle_are_not_safetensors_files(tmp_path):
     (tmp_path / "a.bin").write_bytes((2).to_bytes(8, "little") + b"{]" + b"x" * 10)
     (tmp_path / "b.bin").write_bytes((200_000).to_bytes(8, "little") + b'{"a":' + b"[" * 199_995)
     for path in tmp_path.iterdir():
-        assert refusal(path) == "is not a safetensors file"
+        assert refusal(path).startswith("is not a safetensors file")
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"format_version": "1.0"}])
@@ -180,13 +187,13 @@ def test_a_safetensors_file_of_another_kind_is_refused(tmp_path, metadata):
         ({"other": torch.zeros(1)}, "expected tokens"),
         ({"tokens": torch.zeros(3, 4)}, r"tokens have shape \[3, 4\]"),
         ({"tokens": torch.zeros(3, 0, 4)}, r"tokens have shape \[3, 0, 4\]"),
-        ({"tokens": torch.zeros(2, 2, 4)}, r"block_count 3 and its tokens have shape \[2, 2, 4\]"),
-        ({"tokens": torch.zeros(3, 2, 8)}, r"context_dim 4 and its tokens have shape \[3, 2, 8\]"),
+        ({"tokens": torch.zeros(2, 2, 4)}, r"block_count '3' and its tokens have shape \[2, 2, 4\]"),
+        ({"tokens": torch.zeros(3, 2, 8)}, r"context_dim '4' and its tokens have shape \[3, 2, 8\]"),
         (
             {"tokens": torch.zeros(3, 2, 4), "negative_tokens": torch.zeros(2, 2, 4)},
             r"negative_tokens have shape \[2, 2, 4\]",
         ),
-        ({"tokens": torch.full((3, 2, 4), float("nan"))}, "tokens hold numbers that are not finite"),
+        ({"tokens": torch.full((3, 2, 4), float("nan"))}, "'tokens' hold numbers that are not finite"),
     ],
 )
 def test_tensors_that_do_not_agree_are_refused(saved, tensors, message):
@@ -200,11 +207,11 @@ def test_bytes_after_the_end_are_refused(saved):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert refusal(tmp_path / "none.safetensors") == "cannot be read: No such file or directory"
-    assert refusal(tmp_path) == "cannot be read: Is a directory"
+    assert refusal(tmp_path) == "cannot be read: it is a folder, expected a file"
 
 
 def test_tokens_that_are_not_finite_are_not_written_over_a_good_file(saved):
-    with pytest.raises(ValueError, match="tokens hold numbers that are not finite"):
+    with pytest.raises(ValueError, match="'tokens' hold numbers that are not finite"):
         ReferenceContext(ContextTokens(torch.full((3, 2, 4), float("inf")))).save(saved)
     assert torch.equal(ReferenceContext.load(saved).positive.tokens, context().positive.tokens)
 

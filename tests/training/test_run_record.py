@@ -21,7 +21,8 @@ from saved_run import DONE, REFERENCES, ROWS, STEPS, record
 from anima_fast_train.training import EncodedReference, StepReport, TrainingSettings
 from anima_fast_train.training.resuming.run_record import check_record, parse_record
 from anima_fast_train.training.resuming.run_tensors import check_tensors
-from anima_fast_train.training.trainer import MAX_RETRIES, ContextTrainer
+from anima_fast_train.training.train_context import context_trainer
+from anima_fast_train.training.trainer import MAX_RETRIES, Trainer
 
 MakeReference = Callable[..., EncodedReference]
 SETTINGS = TrainingSettings(
@@ -47,7 +48,7 @@ class StopHere(Exception):
     pass
 
 
-def stopped(trainer: ContextTrainer, step: int) -> ContextTrainer:
+def stopped(trainer: Trainer, step: int) -> Trainer:
     def on_step(report: StepReport) -> None:
         if report.step == step:
             raise StopHere
@@ -57,7 +58,7 @@ def stopped(trainer: ContextTrainer, step: int) -> ContextTrainer:
     return trainer
 
 
-def check_as_it_stands(trainer: ContextTrainer, references: list[EncodedReference], settings: TrainingSettings) -> None:
+def check_as_it_stands(trainer: Trainer, references: list[EncodedReference], settings: TrainingSettings) -> None:
     """The record after a way through its JSON, and the tensors beside those of a run that has not begun."""
     state = trainer.state()
     check_record(
@@ -67,30 +68,30 @@ def check_as_it_stands(trainer: ContextTrainer, references: list[EncodedReferenc
         rows_per_step=settings.batch_size * settings.gradient_accumulation,
         most_retries=MAX_RETRIES,
     )
-    fresh = ContextTrainer(trainer.backbone, references, settings).state()
-    check_tensors(state.tensors, fresh.tensors, trainer.done)
+    fresh = context_trainer(trainer.model, references, settings).state()
+    check_tensors(state.tensors, fresh.tensors, trainer.trainable.leaves, trainer.position.done)
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 19, 20])
 def test_what_a_run_writes_is_taken(tiny: Any, encoded: MakeReference, step: int) -> None:
     references = [encoded(seed=1), encoded(size=(8, 6), seed=2, weight=2.0)]
-    check_as_it_stands(stopped(ContextTrainer(tiny, references, SETTINGS), step), references, SETTINGS)
+    check_as_it_stands(stopped(context_trainer(tiny, references, SETTINGS), step), references, SETTINGS)
 
 
 def test_a_run_that_has_not_begun_is_taken(tiny: Any, encoded: MakeReference) -> None:
-    check_as_it_stands(ContextTrainer(tiny, [encoded()], SETTINGS), [encoded()], SETTINGS)
+    check_as_it_stands(context_trainer(tiny, [encoded()], SETTINGS), [encoded()], SETTINGS)
 
 
 @pytest.mark.parametrize("step", [1, 4, 8])
 def test_a_run_with_skipped_steps_is_taken(tiny: Any, encoded: MakeReference, step: int) -> None:
-    trainer, target = ContextTrainer(tiny, [encoded()], SETTINGS), tiny.target
+    trainer, target = context_trainer(tiny, [encoded()], SETTINGS), tiny.target
 
     def broken(*args: Any) -> torch.Tensor:
-        return target(*args) * (math.nan if trainer.done + 1 == step else 1)
+        return target(*args) * (math.nan if trainer.position.done + 1 == step else 1)
 
     tiny.target = broken
     stopped(trainer, step)
-    assert trainer.retries == 1 and not math.isfinite(trainer.history.losses[-1])
+    assert trainer.position.retries == 1 and not math.isfinite(trainer.history.losses[-1])
     tiny.target = target
     check_as_it_stands(trainer, [encoded()], SETTINGS)
 
@@ -99,8 +100,8 @@ def test_a_run_that_went_back_to_its_best_tokens_is_taken(tiny: Any, encoded: Ma
     settings = TrainingSettings(
         steps=20, num_tokens=3, noise_pool=16, evaluations=10, learning_rate="3000", prior_weight=0
     )
-    trainer = stopped(ContextTrainer(tiny, [encoded()], settings), 2)
-    assert trainer.retries == 1 and not trainer.optimiser.state
+    trainer = stopped(context_trainer(tiny, [encoded()], settings), 2)
+    assert trainer.position.retries == 1 and not trainer.optimiser.state
     check_as_it_stands(trainer, [encoded()], settings)
 
 
@@ -234,11 +235,11 @@ def tensors_of_a_run() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]
 )
 def test_each_wrong_tensor_is_named(name: str, tensor: torch.Tensor | None, sentence: str) -> None:
     fresh, after = tensors_of_a_run()
-    check_tensors(after, fresh, DONE)
+    check_tensors(after, fresh, [fresh["leaf.0"]], DONE)
     changed = copy.copy(after) | ({} if tensor is None else {name: tensor})
     if tensor is None:
         del changed[name]
     with pytest.raises(ValueError, match="^cannot resume: in the checkpoint ") as caught:
-        check_tensors(changed, fresh, DONE)
+        check_tensors(changed, fresh, [fresh["leaf.0"]], DONE)
     assert str(caught.value).removeprefix("cannot resume: in the checkpoint ").startswith(sentence)
     assert str(caught.value).isprintable()

@@ -78,7 +78,8 @@ class EpsilonBackbone(Epsilon):
 
 def references(captions: tuple[str, ...] = ("abcd", "xy")) -> list:
     image = torch.full((32, 48, 3), 0.2)
-    image[:, :24] = torch.tensor([0.9, 0.1, 0.4])
+    image[:, :24] = torch.tensor([0.8, 0.1, 0.4])
+    image += 0.1 * torch.rand(32, 48, 3, generator=torch.Generator().manual_seed(0))
     mask = torch.zeros(32, 48)
     mask[:, :24] = 1
     made = [make_reference(image, mask, caption) for caption in captions]

@@ -13,7 +13,9 @@ from torch import Tensor
 from ..evaluation import Evaluation
 from ..references.encode import EncodedReference
 from ..result import History
+from .run_record import check_record
 from .run_state import TrainingState
+from .run_tensors import check_tensors
 
 if TYPE_CHECKING:
     from ..trainer import Trainer
@@ -61,6 +63,13 @@ def load_run(run: Trainer, state: TrainingState) -> None:
     The state stays as it is: it can be loaded again.
     """
     state.check_fits(settings=run.settings.to_record(), **fingerprint(run.model.model_family, run.references))
+    check_record(
+        state.record,
+        steps=len(run.rates),
+        references=len(run.references),
+        rows_per_step=run.settings.batch_size * run.settings.gradient_accumulation,
+    )
+    check_tensors(state.tensors, state_of_run(run).tensors, run.trainable.leaves, state.record["position"]["done"])
     tensors, record = state.tensors, copy.deepcopy(state.record)  # the run goes on writing into the lists
     run.generator.set_state(tensors["generator"])
     run.trainable.load_state(tensors)

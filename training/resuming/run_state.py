@@ -12,14 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-from safetensors import SafetensorError, safe_open
+import torch
 from torch import Tensor
 
-from ..files.atomic_file import write_atomically
+from ..files.sentences import about_file, shown
+from ..files.tensor_file import read, write
+from ..files.tensor_file_header import Kind, Limits
+from .run_record import parse_record
 
-FORMAT = "anima_fast_train.checkpoint"
-FORMAT_VERSION = "1"
+KIND = Kind("checkpoint", "a checkpoint of AnimaFastTrain", "anima_fast_train.checkpoint", "1.1", unsealed=("1",))
+LIMITS = Limits(
+    dtypes=(torch.float32, torch.int64, torch.uint8),
+    header_bytes=2**26,  # its record has three numbers for each step
+    tensors=8192,
+    tensor_bytes=2**30,
+    total_bytes=2**32,
+    metadata_length=2**26,
+    largest_by_name={"optimiser": math.inf, "generator": 255, "updates": 1e9},
+)
 
 
 @dataclass(frozen=True)
@@ -44,32 +54,28 @@ class TrainingState:
 
     def save(self, path: Path) -> None:
         """Whole or not at all. Raises OSError in one sentence."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.tensors.items()}
-        metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, "record": json.dumps(self.record)}
-        write_atomically(path, safetensors.torch.save(tensors, metadata))
+        write(path, self.tensors, {"record": json.dumps(self.record)}, LIMITS, KIND)
 
     @classmethod
     def load(cls, path: Path) -> TrainingState:
         """Raises one ValueError that names the file where it is no whole checkpoint."""
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (OSError, SafetensorError) as error:
-            raise ValueError(f"checkpoint {str(path)!r} cannot be read: {error}") from error
-        if metadata.get("format") != FORMAT or metadata.get("format_version") != FORMAT_VERSION:
-            raise ValueError(f"{str(path)!r} is not a checkpoint of AnimaFastTrain {FORMAT_VERSION}")
-        return cls(tensors, json.loads(metadata["record"]))
+            file = read(path, LIMITS, KIND)
+            return cls(file.tensors, parse_record(file.metadata.get("record", "")))
+        except ValueError as error:
+            raise ValueError(about_file(KIND.noun, path, error)) from error
 
     def check_fits(self, **expected: dict[str, Any]) -> None:
         """Raises ValueError that names the first value that differs from what this run has, group by group."""
         for group, values in expected.items():
-            saved = self.record.get(group, {})
+            saved = self.record.get(group)
+            if not isinstance(saved, dict):
+                raise ValueError(f"cannot resume: the checkpoint says nothing of its {group}")
             for name, value in json.loads(json.dumps(values)).items():
                 if not _same(saved.get(name), value, group):
                     raise ValueError(
-                        f"cannot resume: {name} is {value} here and {saved.get(name)} in the checkpoint, expected the "
-                        "same"
+                        f"cannot resume: {name} is {shown(value)} here and {shown(saved.get(name))} in the checkpoint, "
+                        "expected the same"
                     )
 
 

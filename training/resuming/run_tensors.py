@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ..files.sentences import shown
 
-LEAF = "leaf."
 # Of AdamW, by parameter: how many steps it took, and its running means of the gradient and of its square.
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def check_tensors(tensors: Mapping[str, Tensor], fresh: Mapping[str, Tensor], done: int) -> None:
+def check_tensors(
+    tensors: Mapping[str, Tensor], fresh: Mapping[str, Tensor], leaves: Sequence[Tensor], done: int
+) -> None:
     """Raises one ValueError, a whole sentence, where a run cannot go on from these tensors after `done` steps.
 
-    fresh: the tensors of the same run before its first step, whose names, shapes and dtypes they must have. Beside
-    them the optimiser has all MOMENTS or none for each leaf; it has none where no step was taken since a restart.
+    fresh: the tensors of the same run before its first step, whose names, shapes and dtypes they must have. leaves:
+    what its optimiser moves. Beside them the optimiser has all MOMENTS or none for each leaf; it has none where no step
+    was taken since a restart.
     """
     try:
         expected = dict(fresh)
-        for name, leaf in fresh.items():
-            if name.startswith(LEAF):
-                expected |= _moments(name, leaf, tensors)
+        for number, leaf in enumerate(leaves):
+            expected |= _moments(number, leaf, tensors)
         _check_layout(tensors, expected)
         _check_counts(tensors, done)
         _check_generator(tensors["generator"])
@@ -32,9 +33,9 @@ def check_tensors(tensors: Mapping[str, Tensor], fresh: Mapping[str, Tensor], do
         raise ValueError(f"cannot resume: in the checkpoint {error}") from error
 
 
-def _moments(name: str, leaf: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _moments(number: int, leaf: Tensor, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The optimiser's tensors for a leaf as they should be, or none where the checkpoint has none."""
-    names = [f"optimiser.{name.removeprefix(LEAF)}.{moment}" for moment in MOMENTS]
+    names = [f"optimiser.{number}.{moment}" for moment in MOMENTS]
     if not any(moment in tensors for moment in names):
         return {}
     return dict(zip(names, (torch.zeros(()), leaf, leaf), strict=True))
