@@ -79,7 +79,7 @@ class LoadReferenceFolder(io.ComfyNode):
                 io.Combo.Input(
                     "broken_files",
                     options=["refuse the folder", "leave them out"],
-                    tooltip="What happens where a file cannot be used. info names each that was left out, with its reason.",
+                    tooltip="What happens where a file cannot be used. info names each with its reason.",
                 ),
                 io.Float.Input(
                     "weight",
