@@ -52,7 +52,9 @@ class Trainer:
         self.rates = settings.schedule().rates(settings.steps)
         self.device = references[0].latent.device
         self.generator = generator
-        self.optimiser = torch.optim.AdamW(trainable.leaves, lr=1.0, weight_decay=settings.weight_decay)
+        self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
+            trainable.leaves, lr=1.0, weight_decay=settings.weight_decay
+        )
         self.batches = BatchSource(model, references, settings, len(self.rates), generator)
         rows = len(self.rates) * settings.batch_size * settings.gradient_accumulation
         entries = automatic_grid_size(rows, settings.evaluations)

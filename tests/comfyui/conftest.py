@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from comfyui_installation import HOW_TO_GET_IT, Installation, find_installation
 from comfyui_server import ComfyServer
-from workflows import write_inputs
+from server_with_inputs import new_server
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +35,3 @@ def server(installation: Installation, models: Path, tmp_path_factory: pytest.Te
     """One server for all tests, as a user's server is one for all workflows."""
     with new_server(installation, models, tmp_path_factory) as running:
         yield running
-
-
-def new_server(installation: Installation, models: Path, tmp_path_factory: pytest.TempPathFactory) -> ComfyServer:
-    server = ComfyServer(installation, models, tmp_path_factory.mktemp("comfyui"))
-    write_inputs(server.base / "input")
-    return server

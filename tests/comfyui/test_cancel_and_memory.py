@@ -11,7 +11,7 @@ import numpy
 import pytest
 from comfyui_installation import Installation
 from comfyui_server import ComfyServer
-from conftest import new_server
+from server_with_inputs import new_server
 from workflows import masked_training_to_picture, plain_picture, training
 
 # The full numbers take minutes on two cores; set this to 10 to run them.

@@ -5,20 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from ..backbone import Backbone
+from ..batches.batch import BatchSource
 from ..evaluation import Evaluation
 from ..references.encode import EncodedReference
 from ..result import History
+from ..settings import TrainingSettings
+from ..stopping import BestState
+from ..trainables.trainable import Trainable
 from .run_record import check_record
 from .run_state import TrainingState
 from .run_tensors import check_tensors
-
-if TYPE_CHECKING:
-    from ..trainer import Trainer
 
 
 @dataclass
@@ -32,7 +34,27 @@ class Position:
     generator: Tensor | None = None
 
 
-def state_of_run(run: Trainer) -> TrainingState:
+class Run(Protocol):
+    """A trainer between two steps, as far as it is saved. rates: one for each step of the whole run."""
+
+    model: Backbone
+    trainable: Trainable
+    references: Sequence[EncodedReference]
+    settings: TrainingSettings
+    rates: tuple[float, ...]
+    device: torch.device
+    generator: torch.Generator
+    optimiser: torch.optim.Optimizer
+    batches: BatchSource
+    history: History
+    best: BestState
+    position: Position
+    warnings: list[str]
+
+    def remember_position(self) -> None: ...
+
+
+def state_of_run(run: Run) -> TrainingState:
     """Everything that a resumed run needs."""
     position, best = run.position, run.best
     assert position.generator is not None
@@ -56,7 +78,7 @@ def state_of_run(run: Trainer) -> TrainingState:
     return TrainingState(tensors, record)
 
 
-def load_run(run: Trainer, state: TrainingState) -> None:
+def load_run(run: Run, state: TrainingState) -> None:
     """Puts a run that has not begun where another one was saved. Raises ValueError that names what differs between
     them.
 
