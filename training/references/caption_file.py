@@ -20,6 +20,8 @@ LONGEST_PATTERN = 500
 MOST_REPEATS = 255
 MOST_UNROLLED = 20_000
 SECONDS_A_NAME = 0.2
+# (?R), (?1), (?&name): what such a pattern piles up within its time is hundreds of megabytes.
+_CALL = re.compile(r"\(\?(R|&|P>|[+-]?\d)")
 
 
 class SlowPattern(ValueError):
@@ -75,6 +77,8 @@ def compile_word_pattern(word_pattern: str) -> Any:
             f"{LONGEST_PATTERN}"
         )
     _require_few_repeats(word_pattern)
+    if _CALL.search(word_pattern):
+        raise ValueError(f"word pattern {quoted(word_pattern, 60)} calls a part of itself, expected none that does")
     try:
         import regex  # not at the top: without a word pattern it is not needed
     except ImportError:
