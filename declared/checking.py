@@ -103,4 +103,6 @@ def _shown(value: Any) -> str:
 
 def number_text(value: float | None) -> str:
     """A bound as it is written: whole numbers with all their digits."""
-    return str(value) if isinstance(value, int) else f"{value:g}"
+    if value is None:
+        return ""
+    return str(int(value)) if value == int(value) else f"{value:g}"
