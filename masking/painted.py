@@ -23,7 +23,7 @@ _SMALLEST_AREA = 64  # pixels; fewer prove nothing
 _LARGEST_EXCEPTION = 0.005  # of the selected pixels: a picture that was resized has a softer edge than its mask
 _RING = 3  # pixels outside of the mask, in which the flat colour has to end
 _LARGEST_RING_SHARE = 0.5
-_BORDER_SHARE = 0.5  # of the picture's outermost pixels: a mask that selects so many selects the background
+_BORDER_SHARE = 0.7  # of the outermost pixels: a mask that selects so many selects what is around the subject
 
 FlatArea = Literal["painted", "cut-out"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -47,6 +47,7 @@ def test_colours_come_back_under_the_paint_and_nowhere_else(softness: float):
     assert floats is not None and torch.equal(floats, rgb / 255)
 
 
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**31), alpha=st.integers(0, 255))
 def test_whatever_the_alpha_the_colours_come_back(seed: int, alpha: int):
     rgb = picture(seed, side=8)
@@ -158,6 +159,13 @@ def test_the_background_of_a_cut_out_is_refused(colour: float):
     assert flat_area(image, 1 - background) is None
     with pytest.raises(ValueError, match="looks like a cut-out: choose 'inverted mask'"):
         refuse_flat_area(image, background, "cat")
+
+
+def test_a_flat_half_of_the_picture_is_learned():
+    image, mask = picture() / 255, torch.zeros(SIDE, SIDE)
+    mask[:, : SIDE // 2] = 1
+    image[mask > 0] = 1
+    assert flat_area(image, mask) is None
 
 
 def test_a_background_that_shows_something_is_learned():
