@@ -11,7 +11,8 @@ from ..masking.latent import REDUCTIONS, Reduction
 from ..masking.sources import MASK_SOURCES, MaskSource
 from .references.augmentation import ImageAugmentation
 from .references.caption import CaptionOptions
-from .settings import TRAINING, TrainingSettings
+from .settings import TrainingSettings
+from .token_settings import TRAINING
 
 Recompute = Literal["auto", "on", "off"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]

@@ -8,15 +8,15 @@ from typing import Any, Literal
 from ..declared import ARTIST, check, setting, shortened, to_record
 from .diffusion.levels import LevelDistribution
 from .learning_rate import LearningRate, Shape, parse_learning_rate
+from .loss_settings import LOSS, LossSettings
+from .token_settings import SCHEDULE, TOKENS, TRAINING, TokenSettings
 
 # AdamW moves each number by about the rate, and tokens are of the order of 1; far larger rates overflow the optimiser.
 LARGEST_RATE = 1e6
 
-TRAINING, LOSS, SCHEDULE, TOKENS = "Training", "Loss", "Schedule", "Tokens and when to stop"
-
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(LossSettings, TokenSettings):
     """One training run. Lengths are in steps, weights multiply losses, shares run from 0 to 1."""
 
     steps: int = setting(
@@ -30,61 +30,6 @@ class TrainingSettings:
         widget_most=100_000,
         unit="steps",
         node_id="train_steps",
-    )
-    num_tokens: int = setting(
-        16,
-        help="Context tokens for each block. More remember more of the picture, also what you do not want.",
-        topic=TRAINING,
-        audience=ARTIST,
-        least=1,
-        most=4096,
-        widget_most=256,
-        option="tokens",
-    )
-    init_std: float = setting(
-        0.02,
-        help="How far from zero the tokens start, as a standard deviation. Small values start close to the untouched "
-        "model.",
-        topic=TRAINING,
-        least=0.0,
-        most=1000.0,
-        widget_most=10.0,
-        step=0.001,
-        rounded=False,
-    )
-    init_text: str = setting(
-        "",
-        help="Words whose meaning the tokens begin at, such as 'red hair, long coat'. Empty begins near zero.",
-        topic=TOKENS,
-    )
-    negative_tokens: int = setting(
-        0,
-        help="Tokens for the negative prompt, trained together with the others through the guided prediction; a step "
-        "takes twice as long. 0 trains none. Sample them with apply_to 'both' in Patch Model.",
-        topic=TOKENS,
-        least=0,
-        most=4096,
-        widget_most=256,
-    )
-    guidance: float = setting(
-        3.0,
-        help="How far the two prompts are driven apart while training with negative_tokens; about the cfg you sample "
-        "with.",
-        topic=TOKENS,
-        least=0.0,
-        most=1000.0,
-        widget_most=100.0,
-        step=0.1,
-        public_id="cfg",
-    )
-    time_ranges: int = setting(
-        0,
-        help="In how many parts of sampling the tokens may differ: early ones decide composition, late ones detail. 0 "
-        "keeps them alike.",
-        topic=TOKENS,
-        least=0,
-        most=1000,
-        widget_most=32,
     )
     learning_rate: str = setting(
         "0.3",
@@ -136,13 +81,6 @@ class TrainingSettings:
         least=1,
         most=10_000,
         widget_most=256,
-    )
-    per_block: bool = setting(
-        True,
-        help="On: every block of the model gets tokens of its own. Off: all share one set, which learns less and "
-        "generalises more.",
-        topic=SCHEDULE,
-        off_option="shared",
     )
     weight_decay: float = setting(
         0.0,
@@ -204,50 +142,6 @@ class TrainingSettings:
         True,
         help="On: the pictures of a batch share the noise levels out among them. Off: each draws its own, by chance.",
         topic=SCHEDULE,
-    )
-    unmasked_weight: float = setting(
-        0.0,
-        help="How much of the reference outside the mask is learned as well: 0 is nothing, 1 is as if there were no "
-        "mask.",
-        topic=LOSS,
-        audience=ARTIST,
-        least=0.0,
-        most=1.0,
-        step=0.01,
-    )
-    normalize_area: bool = setting(
-        True,
-        help="On: a small mask trains as strongly as a large one. Off: the loss shrinks with the mask, as in "
-        "sd-scripts.",
-        topic=LOSS,
-        audience=ARTIST,
-    )
-    emphasis_weight: float = setting(
-        4.0,
-        help="How many times white of an attention_map counts, where black counts once. 1 is as without the map.",
-        topic=LOSS,
-        least=1.0,
-        most=100.0,
-        off=1.0,
-        step=0.1,
-        public_id="attention_weight",
-    )
-    prior_weight: float = setting(
-        1.6,
-        help="How firmly the picture outside the mask is held to what the model draws without the context. 0 lets the "
-        "context change backgrounds too.",
-        topic=LOSS,
-        audience=ARTIST,
-        least=0.0,
-        most=10_000.0,
-        widget_most=100.0,
-        step=0.1,
-    )
-    balance_prior: bool = setting(
-        True,
-        help="On: the losses inside and outside the mask are counted in units of the error before training, so that "
-        "one prior_weight fits plain and busy backgrounds. Off: they are counted as they are.",
-        topic=LOSS,
     )
     evaluations: int = setting(
         4,

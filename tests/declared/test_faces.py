@@ -26,8 +26,9 @@ from anima_fast_train.declared import (
 )
 from anima_fast_train.masking.framing import Framing
 from anima_fast_train.training.command_line.declared_options import reader, with_options
+from anima_fast_train.training.loss_settings import LOSS
 from anima_fast_train.training.run_options import GROUPS, RunOptions, settings_in
-from anima_fast_train.training.settings import LOSS, TrainingSettings
+from anima_fast_train.training.settings import TrainingSettings
 
 ROOT = Path(__file__).parents[2]
 OBJECT_INFO = json.loads((ROOT / "tests" / "object_info.json").read_text(encoding="utf-8"))

@@ -33,7 +33,11 @@ class Autoencoder(nn.Module):
     def __init__(self, hidden: int = 160, decoder_width: int = 80) -> None:
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Conv2d(3, hidden, CELL, CELL), nn.GELU(), nn.Conv2d(hidden, hidden, 1), nn.GELU(), nn.Conv2d(hidden, CHANNELS, 1)
+            nn.Conv2d(3, hidden, CELL, CELL),
+            nn.GELU(),
+            nn.Conv2d(hidden, hidden, 1),
+            nn.GELU(),
+            nn.Conv2d(hidden, CHANNELS, 1),
         )
         self.decoder = nn.Sequential(
             nn.Conv2d(CHANNELS, decoder_width, 3, padding=1),

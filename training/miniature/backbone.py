@@ -35,7 +35,9 @@ class MiniatureBackbone(RectifiedFlow):
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(TransformerSize)}
-            self.transformer = MiniatureTransformer(TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()}))
+            self.transformer = MiniatureTransformer(
+                TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()})
+            )
             self.codec = Autoencoder()
             self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels)
             parts = {"codec": self.codec, "transformer": self.transformer, "tags": self.tags}
@@ -60,9 +62,7 @@ class MiniatureBackbone(RectifiedFlow):
         """Latents [B,16,h,w] to pictures [B,H,W,3] in 0..1."""
         return ((self.codec.decode(latent) + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1)
 
-    def predict(
-        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None
-    ) -> Tensor:
+    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
         return self.transformer(x_t, level * TIMESTEP_SCALE, conditioning.vectors, trained)
 
 
@@ -84,8 +84,9 @@ def sample(
 ) -> Tensor:
     """Pictures [len(seeds),H,W,3] by Euler steps with classifier-free guidance against the empty prompt.
 
-    size is (width, height) in pixels. Tokens act on the prompt's rows alone; the empty prompt stays as it is. A context, which
-    comes in place of tokens, acts on both where it has negative tokens, each step with those of its level.
+    size is (width, height) in pixels. Tokens act on the prompt's rows alone; the empty prompt stays as it is. A
+    context, which comes in place of tokens, acts on both where it has negative tokens, each step with those of its
+    level.
     """
     width, height = size
     shape = (backbone.transformer.size.in_channels, height // 8, width // 8)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from . import palette
 from .palette import RGB, darker, lighter
+from .pen import Pen, Pose
 
 HAIRSTYLES = ("long", "short", "twintails", "ponytail", "bun", "spiky")
 CLOTHES = ("dress", "sailor uniform", "hoodie", "shirt")
@@ -36,18 +36,6 @@ class Character:
     outfit: str
     accessory: str
     identity_tags: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Pose:
-    """How it is drawn: the head's centre and the scale as shares of the side, the tilt in degrees, the expression."""
-
-    x: float
-    y: float
-    scale: float
-    tilt: float
-    mirrored: bool
-    expression: str
 
 
 def identity_tags() -> list[str]:
@@ -107,45 +95,19 @@ def draw_pose(rng: random.Random) -> Pose:
     )
 
 
-class _Pen:
-    """Draws in the character's own units (the head's radius is about 20) on a supersampled transparent layer."""
-
-    def __init__(self, side: int, pose: Pose) -> None:
-        self.layer = Image.new("RGBA", (side, side), (0, 0, 0, 0))
-        self._draw = ImageDraw.Draw(self.layer)
-        self._unit = side / 128 * pose.scale
-        self._centre = (side * pose.x, side * pose.y)
-        self._flip = -1 if pose.mirrored else 1
-        self._cos, self._sin = math.cos(math.radians(pose.tilt)), math.sin(math.radians(pose.tilt))
-
-    def _place(self, x: float, y: float) -> tuple[float, float]:
-        x *= self._flip
-        turned_x, turned_y = x * self._cos - y * self._sin, x * self._sin + y * self._cos
-        return self._centre[0] + turned_x * self._unit, self._centre[1] + turned_y * self._unit
-
-    def polygon(self, points: Sequence[tuple[float, float]], fill: RGB, outline: float = 0.7) -> None:
-        placed = [self._place(x, y) for x, y in points]
-        self._draw.polygon(placed, fill=(*fill, 255))
-        if outline:
-            edge = (*darker(fill, 0.55), 255)
-            self._draw.line([*placed, placed[0]], fill=edge, width=round(outline * self._unit), joint="curve")
-
-    def oval(self, x: float, y: float, rx: float, ry: float, fill: RGB, outline: float = 0.7) -> None:
-        circle = [(x + rx * math.cos(a * math.tau / 40), y + ry * math.sin(a * math.tau / 40)) for a in range(40)]
-        self.polygon(circle, fill, outline)
-
-    def line(self, points: Sequence[tuple[float, float]], fill: RGB, width: float) -> None:
-        placed = [self._place(x, y) for x, y in points]
-        self._draw.line(placed, fill=(*fill, 255), width=max(1, round(width * self._unit)), joint="curve")
-
-
-def _back_hair(pen: _Pen, who: Character) -> None:
+def _back_hair(pen: Pen, who: Character) -> None:
     shade = darker(who.hair, 0.85)
     if who.hairstyle == "long":
-        pen.polygon([(-22, -8), (-26, 14), (-27, 48), (-16, 52), (-8, 46), (8, 46), (16, 52), (27, 48), (26, 14), (22, -8)], shade)
+        pen.polygon(
+            [(-22, -8), (-26, 14), (-27, 48), (-16, 52), (-8, 46), (8, 46), (16, 52), (27, 48), (26, 14), (22, -8)],
+            shade,
+        )
     elif who.hairstyle == "twintails":
         for side in (-1, 1):
-            pen.polygon([(side * 17, -12), (side * 32, -8), (side * 37, 16), (side * 32, 40), (side * 26, 30), (side * 22, 4)], shade)
+            pen.polygon(
+                [(side * 17, -12), (side * 32, -8), (side * 37, 16), (side * 32, 40), (side * 26, 30), (side * 22, 4)],
+                shade,
+            )
     elif who.hairstyle == "ponytail":
         pen.polygon([(8, -20), (26, -22), (36, -2), (34, 30), (28, 38), (25, 12), (16, -8)], shade)
     elif who.hairstyle == "bun":
@@ -163,7 +125,7 @@ def _back_hair(pen: _Pen, who: Character) -> None:
         pen.polygon([(-22, -4), (-24, 18), (-12, 22), (12, 22), (24, 18), (22, -4)], shade)
 
 
-def _body(pen: _Pen, who: Character) -> None:
+def _body(pen: Pen, who: Character) -> None:
     pen.polygon([(-5, 14), (-5, 28), (5, 28), (5, 14)], darker(who.skin, 0.9), 0.5)
     torso = [(-9, 24), (-22, 30), (-29, 46), (-33, 92), (33, 92), (29, 46), (22, 30), (9, 24)]
     pen.polygon(torso, who.clothes)
@@ -182,8 +144,11 @@ def _body(pen: _Pen, who: Character) -> None:
         pen.line([(0, 38), (0, 92)], darker(who.clothes, 0.7), 0.9)
 
 
-def _face(pen: _Pen, who: Character, expression: str) -> None:
-    pen.polygon([(-17, -8), (-17, 4), (-12, 13), (-4, 19), (4, 19), (12, 13), (17, 4), (17, -8), (10, -16), (-10, -16)], who.skin)
+def _face(pen: Pen, who: Character, expression: str) -> None:
+    pen.polygon(
+        [(-17, -8), (-17, 4), (-12, 13), (-4, 19), (4, 19), (12, 13), (17, 4), (17, -8), (10, -16), (-10, -16)],
+        who.skin,
+    )
     blush = tuple(round(0.75 * a + 0.25 * b) for a, b in zip(who.skin, (255, 90, 110), strict=True))
     for side in (-1, 1):
         pen.oval(side * 11, 9, 3, 1.7, (blush[0], blush[1], blush[2]), 0)
@@ -202,7 +167,7 @@ def _face(pen: _Pen, who: Character, expression: str) -> None:
         pen.line([(-2.5, 13), (2.5, 13)], (150, 60, 60), 1.0)
 
 
-def _front_hair(pen: _Pen, who: Character) -> None:
+def _front_hair(pen: Pen, who: Character) -> None:
     fringe = [(-21, 4), (-22, -8), (-17, -19), (-8, -24), (0, -25), (8, -24), (17, -19), (22, -8), (21, 4)]
     if who.hairstyle in ("long", "twintails"):
         teeth = [(17, -3), (14, -9), (9, -5), (5, -10), (0, -5), (-5, -10), (-9, -5), (-14, -9), (-17, -3)]
@@ -214,7 +179,7 @@ def _front_hair(pen: _Pen, who: Character) -> None:
     pen.line([(-13, -16), (-5, -19), (5, -19), (13, -16)], lighter(who.hair, 0.45), 1.6)
 
 
-def _accessory(pen: _Pen, who: Character) -> None:
+def _accessory(pen: Pen, who: Character) -> None:
     match who.accessory:
         case "bow":
             pen.polygon([(12, -20), (4, -27), (4, -14)], who.accent)
@@ -255,7 +220,7 @@ def _accessory(pen: _Pen, who: Character) -> None:
 
 def paint(who: Character, pose: Pose, side: int) -> Image.Image:
     """The character on a transparent RGBA square of `side` pixels."""
-    pen = _Pen(side, pose)
+    pen = Pen(side, pose)
     _back_hair(pen, who)
     _body(pen, who)
     _face(pen, who, pose.expression)

@@ -1,7 +1,7 @@
 """Names the colours of the drawn characters, and keeps some hues away from them so that a reference can be truly new.
 
-Hues are degrees on the HSV circle. Characters of the pretraining set never wear a hue of `UNSEEN`; backgrounds use every
-hue, so the model knows those colours but has never drawn a person in them.
+Hues are degrees on the HSV circle. Characters of the pretraining set never wear a hue of `UNSEEN`; backgrounds use
+every hue, so the model knows those colours but has never drawn a person in them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class Shade:
 
     def draw(self, rng: random.Random) -> RGB:
         """One 8-bit RGB colour from the box."""
-        red, green, blue = colorsys.hsv_to_rgb(rng.uniform(*self.hue) % 360 / 360, rng.uniform(*self.saturation), rng.uniform(*self.value))
+        red, green, blue = colorsys.hsv_to_rgb(
+            rng.uniform(*self.hue) % 360 / 360, rng.uniform(*self.saturation), rng.uniform(*self.value)
+        )
         return round(red * 255), round(green * 255), round(blue * 255)
 
 

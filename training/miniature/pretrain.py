@@ -78,11 +78,15 @@ def normalised(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-def train_codec(pictures: Tensor, settings: PretrainingSettings, generator: torch.Generator, report: Report) -> Autoencoder:
+def train_codec(
+    pictures: Tensor, settings: PretrainingSettings, generator: torch.Generator, report: Report
+) -> Autoencoder:
     """The autoencoder, its latents scaled to unit variance a channel over the pictures."""
     codec = Autoencoder().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(codec.parameters(), lr=settings.codec_learning_rate, weight_decay=1e-4)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.codec_learning_rate, settings.codec_steps, pct_start=0.1)
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.codec_learning_rate, settings.codec_steps, pct_start=0.1
+    )
     crop = 8 * CELL
     for step in range(settings.codec_steps):
         rows = torch.randint(len(pictures), (settings.codec_batch,), generator=generator)
@@ -135,7 +139,9 @@ def _optimisers(transformer: nn.Module, tags: nn.Module, settings: PretrainingSe
     matrices = [p for name, p in transformer.named_parameters() if p.ndim == 2 and name.startswith("blocks.")]
     chosen = {id(p) for p in matrices}
     rest = [p for module in (transformer, tags) for p in module.parameters() if id(p) not in chosen]
-    muon = torch.optim.Muon(matrices, lr=settings.learning_rate, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
+    muon = torch.optim.Muon(
+        matrices, lr=settings.learning_rate, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
     adamw = torch.optim.AdamW(rest, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay)
     return [muon, adamw]
 
@@ -204,7 +210,9 @@ def save_weights(path: Path, codec: Autoencoder, transformer: MiniatureTransform
     """All three parts in one bfloat16 safetensors file."""
     parts = {"codec": codec, "transformer": transformer, "tags": tags}
     tensors = {
-        f"{part}.{name}": tensor.to(torch.bfloat16).contiguous() for part, module in parts.items() for name, tensor in module.state_dict().items()
+        f"{part}.{name}": tensor.to(torch.bfloat16).contiguous()
+        for part, module in parts.items()
+        for name, tensor in module.state_dict().items()
     }
     sizes = {name: str(value) for name, value in asdict(transformer.size).items()}
     beside = path.with_suffix(".part")

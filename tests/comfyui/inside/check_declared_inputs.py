@@ -12,8 +12,9 @@ from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.options.widget_order import FIRST_OPTIONAL, TRAINING_OPTIONS
 from anima_fast_train.nodes.shape_mask_node import ShapeTrainingMask
 from anima_fast_train.nodes.train_node import MaskTrainContextTokens
+from anima_fast_train.training.loss_settings import LOSS
 from anima_fast_train.training.run_options import GROUPS, settings_in
-from anima_fast_train.training.settings import LOSS, TrainingSettings
+from anima_fast_train.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)

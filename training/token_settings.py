@@ -1,0 +1,77 @@
+"""How many context tokens there are, what they begin at, and what may differ between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..declared import ARTIST, setting
+
+TRAINING, SCHEDULE, TOKENS = "Training", "Schedule", "Tokens and when to stop"
+
+
+@dataclass(frozen=True)
+class TokenSettings:
+    """Of each block's tokens; what is said here of tokens does not touch another trainable."""
+
+    num_tokens: int = setting(
+        16,
+        help="Context tokens for each block. More remember more of the picture, also what you do not want.",
+        topic=TRAINING,
+        audience=ARTIST,
+        least=1,
+        most=4096,
+        widget_most=256,
+        option="tokens",
+    )
+    init_std: float = setting(
+        0.02,
+        help="How far from zero the tokens start, as a standard deviation. Small values start close to the untouched "
+        "model.",
+        topic=TRAINING,
+        least=0.0,
+        most=1000.0,
+        widget_most=10.0,
+        step=0.001,
+        rounded=False,
+    )
+    init_text: str = setting(
+        "",
+        help="Words whose meaning the tokens begin at, such as 'red hair, long coat'. Empty begins near zero.",
+        topic=TOKENS,
+    )
+    negative_tokens: int = setting(
+        0,
+        help="Tokens for the negative prompt, trained together with the others through the guided prediction; a step "
+        "takes twice as long. 0 trains none. Sample them with apply_to 'both' in Patch Model.",
+        topic=TOKENS,
+        least=0,
+        most=4096,
+        widget_most=256,
+    )
+    guidance: float = setting(
+        3.0,
+        help="How far the two prompts are driven apart while training with negative_tokens; about the cfg you sample "
+        "with.",
+        topic=TOKENS,
+        least=0.0,
+        most=1000.0,
+        widget_most=100.0,
+        step=0.1,
+        public_id="cfg",
+    )
+    time_ranges: int = setting(
+        0,
+        help="In how many parts of sampling the tokens may differ: early ones decide composition, late ones detail. 0 "
+        "keeps them alike.",
+        topic=TOKENS,
+        least=0,
+        most=1000,
+        widget_most=32,
+    )
+    per_block: bool = setting(
+        True,
+        help="On: every block of the model gets tokens of its own. Off: all share one set, which learns less and "
+        "generalises more.",
+        topic=SCHEDULE,
+        off_option="shared",
+    )
