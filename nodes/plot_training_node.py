@@ -25,8 +25,8 @@ class PlotTraining(io.ComfyNode):
             node_id="AnimaFastTrainPlotTraining",
             display_name="AnimaFastTrain - Plot Training",
             category=CATEGORY,
-            description="Draws the loss of every step, smoothed, with the error inside and outside the mask and the "
-            "learning rate.",
+            description="Draws the loss of every step, smoothed, with the evaluation loss inside and outside the mask "
+            "and the learning rate.",
             search_aliases=["loss graph", "training chart", "plot loss", "learning curve", "loss csv", "training log"],
             is_output_node=True,
             inputs=[

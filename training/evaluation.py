@@ -1,4 +1,5 @@
-"""Measures what is trained: the error inside and outside the mask on a fixed grid of levels and noise, and the leak.
+"""Measures what is trained: the evaluation loss inside and outside the mask on a fixed grid of levels and noise, and
+the leak.
 
 The grid does not depend on the training seed and shares no noise with the training pool, so that before and after, and
 one run and another, compare.

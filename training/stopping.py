@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .evaluation import Evaluation
 from .trainables.trainable import Kept
 
-# A run has diverged when its error inside the mask passes this multiple of the error of the model as it is.
+# A run has diverged when its evaluation loss inside the mask passes this multiple of the error of the model as it is.
 DIVERGED_RATIO = 1.5
 
 

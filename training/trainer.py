@@ -143,7 +143,7 @@ class Trainer:
         self.history.evaluations[self.position.done] = measured
         if self.best.diverged(measured):
             self._retry(
-                f"at step {self.position.done} the error inside the mask was {measured.inside:.3g}, "
+                f"at step {self.position.done} the evaluation loss inside the mask was {measured.inside:.3g}, "
                 f"without tokens {self.grid.before.inside:.3g}"
             )
             self.trainable.reset_to(self.best.kept)
@@ -241,7 +241,7 @@ class Trainer:
 
 
 def _balance(before: Evaluation) -> float:
-    """The error inside over the error outside, of the model as it is.
+    """The evaluation loss inside over the one outside, of the model as it is.
 
     A plain background is predicted well, so the same change there is a larger share of its error, and leaks more. With
     this factor the miniature leaked 0.05 to 0.08 over ten references; without it 0.12 on two of four.

@@ -210,7 +210,7 @@ spend minutes on training: click the node, then the play button that appears abo
 - *Everything but the character is selected*: choose **inverted mask** in Training Options.
 
 **Plot Loss Graph** draws the loss of every step. It jumps up and down, since each step sees another noise; what counts is that it
-falls on the whole. **How training went** says it in numbers: the loss inside the mask should be lower after training than before,
+falls on the whole. **How training went** says it in numbers: the evaluation loss inside the mask should be lower after training than before,
 and outside of it about the same.
 
 Training Options goes into both nodes, so that both see the same picture.

@@ -74,8 +74,8 @@ def elsewhere_grid(backbone: MiniatureBackbone, seed: int) -> EvaluationGrid:
 def measure(seeds: int, say: Callable[[str], None]) -> list[dict[str, object]]:
     """One row for each variant and reference: the evaluation, the seconds and the settings.
 
-    `elsewhere` is the error inside the mask in other scenes with the same character over that of the model without
-    context.
+    `elsewhere` is the evaluation loss inside the mask in other scenes with the same character over that of the model
+    without context.
     """
     backbone = MiniatureBackbone()
     rows: list[dict[str, object]] = []

@@ -78,7 +78,7 @@ def measure(seeds: int, say: Callable[[str], None]) -> list[dict[str, object]]:
 
 def table(rows: list[dict[str, object]]) -> str:
     """Markdown with the median steps; a run that never got there counts as longer than any."""
-    lines = ["| settings | steps to the target | reached it | lowest error inside |", "|---|---|---|---|"]
+    lines = ["| settings | steps to the target | reached it | lowest evaluation loss inside |", "|---|---|---|---|"]
     for name in VARIANTS:
         of_variant = [row for row in rows if row["variant"] == name]
         steps = [

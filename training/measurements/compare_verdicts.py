@@ -38,8 +38,8 @@ CASES: dict[str, TrainingSettings] = {
 
 @dataclass(frozen=True)
 class Row:
-    """fell: by how much of its value the error inside the mask fell. distance: of samples, over that without a
-    context."""
+    """fell: by how much of its value the evaluation loss inside the mask fell. distance: of samples, over that without
+    a context."""
 
     case: str
     reference: int

@@ -55,9 +55,14 @@ def draw_losses(axes: Any, history: History) -> None:
     if measured:
         at = [step for step, _ in measured]
         axes.plot(
-            at, [e.inside for _, e in measured], "o-", color=INSIDE, linewidth=1.2, label="evaluation inside the mask"
+            at,
+            [e.inside for _, e in measured],
+            "o-",
+            color=INSIDE,
+            linewidth=1.2,
+            label="evaluation loss inside the mask",
         )
-        axes.set_title("The evaluation error should fall")
+        axes.set_title("The evaluation loss should fall")
         if measured[0][1].outside > 0:
             axes.plot(
                 at,
@@ -65,9 +70,9 @@ def draw_losses(axes: Any, history: History) -> None:
                 "s--",
                 color=OUTSIDE,
                 linewidth=1.2,
-                label="evaluation outside the mask",
+                label="evaluation loss outside the mask",
             )
-            axes.set_title("Inside the mask the error should fall; outside it should stay")
+            axes.set_title("Inside the mask the evaluation loss should fall; outside it should stay")
     axes.set_ylabel("mean squared error")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)

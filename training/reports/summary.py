@@ -88,7 +88,8 @@ def verdict(result: TrainingResult) -> str:
 
 
 def _loss_is_error_inside(settings: TrainingSettings) -> bool:
-    """Else the loss of a step is smaller than the error inside the mask for other reasons than learning by heart."""
+    """Else the loss of a step is smaller than the evaluation loss inside the mask for other reasons than learning by
+    heart."""
     return settings.normalize_area and settings.unmasked_weight == 0
 
 
