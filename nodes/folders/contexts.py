@@ -8,14 +8,11 @@ from pathlib import Path
 import folder_paths
 
 from ...masking.wording import quoted
-from ...training.files.regular_file import require_regular
 from ...training.trainables.context_file import ReferenceContext
 from .output_names import save_under
 
 FOLDER = "anima_contexts"
 SUFFIX = ".safetensors"
-# Tokens of the largest models, in a thousand ranges of noise levels.
-LARGEST_CONTEXT = 4 * 1024**3
 
 
 def register_folder() -> None:
@@ -35,15 +32,11 @@ def save_as_new_file(context: ReferenceContext, prefix: str) -> str:
 
 
 def context_path(context_name: str) -> Path:
-    """The file of a name that Load Context lists. Raises ValueError in one sentence where there is no regular file."""
+    """The file of a name that Load Context lists. Raises ValueError in one sentence where there is none."""
     try:
         found = folder_paths.get_full_path(FOLDER, context_name)
     except (OSError, ValueError):  # a name that no disk takes
         found = None
     if found is None:
         raise ValueError(f"context_name {quoted(context_name)} is not there, expected a file in models/{FOLDER}")
-    try:
-        require_regular(found, LARGEST_CONTEXT)
-    except ValueError as error:
-        raise ValueError(f"context file {quoted(context_name)} cannot be read: {error}") from error
     return Path(found)

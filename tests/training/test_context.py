@@ -206,8 +206,8 @@ def test_bytes_after_the_end_are_refused(saved):
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    assert refusal(tmp_path / "none.safetensors") == "cannot be read: No such file or directory"
-    assert refusal(tmp_path) == "cannot be read: it is a folder, expected a file"
+    assert refusal(tmp_path / "none.safetensors") == "cannot be read: there is no such file"
+    assert refusal(tmp_path) == "cannot be read: it is a folder"
 
 
 def test_tokens_that_are_not_finite_are_not_written_over_a_good_file(saved):

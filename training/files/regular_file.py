@@ -10,11 +10,11 @@ from typing import BinaryIO
 from ...masking.wording import printable
 
 
-def open_regular(path: str | Path, most_bytes: int) -> BinaryIO:
+def open_regular(path: str | Path, most_bytes: int | None = None) -> BinaryIO:
     """The file, opened for reading. Links are followed.
 
-    Raises ValueError with the second half of a sentence ("it is a folder") where it is anything but a regular file of 1
-    to `most_bytes` bytes, or cannot be opened.
+    Raises ValueError with the second half of a sentence ("it is a folder") where it is anything but a regular file,
+    cannot be opened, or has not 1 to `most_bytes` bytes; with None its size is for the caller to judge.
     """
     try:
         _require_regular(os.stat(path), most_bytes)
@@ -24,7 +24,7 @@ def open_regular(path: str | Path, most_bytes: int) -> BinaryIO:
     except OSError as error:
         raise ValueError(reason_of(error)) from error
     except ValueError as error:  # a NUL or half a character in the name
-        raise ValueError(printable(error, 120)) from error
+        raise ValueError("no file can have this name") from error
     try:
         _require_regular(os.fstat(file.fileno()), most_bytes)
     except BaseException:
@@ -45,11 +45,13 @@ def reason_of(error: OSError) -> str:
     return printable(error.strerror or error, 120)
 
 
-def _require_regular(status: os.stat_result, most_bytes: int) -> None:
+def _require_regular(status: os.stat_result, most_bytes: int | None) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise ValueError("it is a folder")
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
+    if most_bytes is None:
+        return
     if status.st_size == 0:
         raise ValueError("the file is empty")
     if status.st_size > most_bytes:

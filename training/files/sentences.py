@@ -6,7 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-LONGEST_SENTENCE = 300
+from ...masking.wording import LONGEST_SENTENCE, printable
+
 LONGEST_PREDICATE = 220  # leaves room for the end of the file's name
 LONGEST_WHOLE = 10**30
 
@@ -24,11 +25,6 @@ def shown(value: Any, longest: int = 48) -> str:
     if isinstance(value, int) and abs(value) > LONGEST_WHOLE:
         return f"a number of {value.bit_length()} bits"
     return printable(repr(value))[:longest]
-
-
-def printable(text: str) -> str:
-    """The text with line breaks, control characters and halves of characters escaped."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def about_file(noun: str, path: str | Path, predicate: object) -> str:

@@ -11,9 +11,7 @@ import json
 import math
 import os
 import re
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +20,7 @@ import torch
 from torch import Tensor
 
 from .atomic_file import write_atomically
+from .regular_file import open_regular, reason_of
 from .sentences import shown
 from .tensor_file_header import (
     CHECKSUM,
@@ -97,11 +96,15 @@ def read(path: str | Path, limits: Limits, kind: Kind) -> TensorFile:
     file, or not a whole one of this kind within the limits.
     """
     try:
-        with _opened(Path(path)) as (file, size):
-            header = _read_header(file, size, limits, kind)
+        file = open_regular(path)
+    except ValueError as error:
+        raise ValueError(f"cannot be read: {error}") from error
+    try:
+        with file:
+            header = _read_header(file, os.fstat(file.fileno()).st_size, limits, kind)
             tensors, digests = _read_tensors(file, header.entries)
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror or error}") from error
+        raise ValueError(f"cannot be read: {reason_of(error)}") from error
     metadata = dict(header.metadata)
     try:
         _verify(metadata.pop(CHECKSUM, None), header.entries, digests, metadata, kind)
@@ -130,37 +133,6 @@ def check_values(name: str, tensor: Tensor, limits: Limits) -> None:
     largest = limits.largest_of(name)
     if max(-low, high) > largest:
         raise ValueError(f"{shown(name)} hold numbers up to {max(-low, high):.4g}, expected at most {largest:g}")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """The open file and its size. What is not a regular file is refused before opening, which could wait or act."""
-    try:
-        _check_regular(path.stat().st_mode)
-        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-        descriptor = os.open(path, flags)
-    except UnicodeEncodeError as error:
-        raise ValueError("cannot be read: no file can have this name") from error
-    except ValueError as error:
-        if "null" not in str(error):
-            raise
-        raise ValueError("cannot be read: no file can have this name") from error
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        _check_regular(status.st_mode)  # once more: another may have taken its place
-        yield file, status.st_size
-
-
-def _check_regular(mode: int) -> None:
-    kinds = {
-        "a folder": stat.S_ISDIR,
-        "a pipe": stat.S_ISFIFO,
-        "a socket": stat.S_ISSOCK,
-        "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
-    }
-    for what, is_one in kinds.items():
-        if is_one(mode):
-            raise ValueError(f"cannot be read: it is {what}, expected a file")
 
 
 def _read_header(file: BinaryIO, size: int, limits: Limits, kind: Kind) -> Header:

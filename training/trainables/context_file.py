@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
-from ..files.sentences import about_file, printable, shown
+from ..files.sentences import about_file, shown
 from ..files.tensor_file import read, to_bytes
 from ..files.tensor_file_fields import from_strings, to_strings
 from ..files.tensor_file_header import Kind, Limits
