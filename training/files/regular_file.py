@@ -17,14 +17,18 @@ def open_regular(path: str | Path, most_bytes: int | None = None) -> BinaryIO:
     cannot be opened, or has not 1 to `most_bytes` bytes; with None its size is for the caller to judge.
     """
     try:
-        _require_regular(os.stat(path), most_bytes)
+        status = os.stat(path)
+    except OSError as error:
+        raise ValueError(reason_of(error)) from error
+    except ValueError as error:  # a NUL or half a character
+        raise ValueError("no file can have this name") from error
+    _require_regular(status, most_bytes)
+    try:
         # What lay there may have been swapped since: a pipe is then opened without waiting, and found out.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         file = os.fdopen(os.open(path, flags), "rb")
     except OSError as error:
         raise ValueError(reason_of(error)) from error
-    except ValueError as error:  # a NUL or half a character in the name
-        raise ValueError("no file can have this name") from error
     try:
         _require_regular(os.fstat(file.fileno()), most_bytes)
     except BaseException:
