@@ -1,11 +1,32 @@
-"""Ends each run with the number of skipped tests and the reason for each, where nobody can overlook it."""
+"""Ends each run with the number of skipped tests and the reason for each, where nobody can overlook it.
+
+A run may be given so many minutes, after which no further test is begun: on a machine that is shared or slow a whole
+run would keep others waiting, and what was not reached is said with the skipped tests.
+"""
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
 from collections.abc import Generator
 
 import pytest
+
+MINUTES = float(os.environ.get("ANIMA_FAST_TRAIN_TEST_MINUTES", "inf"))
+# What needs nothing but Python is told first; a real ComfyUI and a browser take most of the time.
+LAST = ("comfyui", "browser")
+STARTED = time.monotonic()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: [folder in item.path.parts for folder in reversed(LAST)])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if time.monotonic() - STARTED > 60 * MINUTES:
+        pytest.skip(f"the {MINUTES:g} minutes that ANIMA_FAST_TRAIN_TEST_MINUTES gives this run are over")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
