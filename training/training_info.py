@@ -24,7 +24,7 @@ class TrainingInfo:
     model_family: str = text("", 100)
     prompt: str = text("", LONGEST_PROMPT)
     steps: int = whole(0, 0, 10**9)
-    learning_rate: str = text("", 10_000)  # as the user wrote it: a number or a schedule
+    learning_rate: str = text("", 20_000)  # as the user wrote it: a number or a schedule
     reference_count: int = whole(0, 0, 10**6)
     coverage: tuple[float, ...] = numbers(MOST_REFERENCES, 0, 1)  # one for each reference
     inside_before: float | None = number(None, 0, LARGEST_LOSS)  # evaluation loss inside the mask

@@ -18,6 +18,7 @@ from anima_fast_train.training import (
     EncodedReference,
     ReferenceContext,
     StepReport,
+    TrainingDiverged,
     TrainingSettings,
     train_context_tokens,
 )
@@ -264,3 +265,19 @@ def test_the_csv_has_a_row_for_each_step(tiny: Any, encoded: MakeReference) -> N
     assert header == ",".join(COLUMNS)
     assert [int(row.split(",")[0]) for row in rows] == list(range(1, 41))
     assert sum(not row.endswith(",,") for row in rows) == SETTINGS.evaluations
+
+
+def test_a_run_that_diverges_leaves_the_checkpoint_before_it(tiny: Any, encoded: MakeReference, tmp_path: Path) -> None:
+    class BrokenFromTen(InterruptedForward):
+        def predict(self, x_t: Tensor, level: Tensor, conditioning: Any, trained: Any = None) -> Tensor:
+            prediction = self._backbone.predict(x_t, level, conditioning, trained)
+            self._left -= isinstance(trained, Tensor) and trained.requires_grad
+            return prediction * float("nan") if self._left < 0 else prediction
+
+    plan, forwards_of_a_step = CheckpointPlan(tmp_path / "run.safetensors", every=5), 2 * SETTINGS.gradient_accumulation
+    with pytest.raises(TrainingDiverged):
+        train_context_tokens(BrokenFromTen(tiny, 10 * forwards_of_a_step), [encoded()], SETTINGS, None, plan)
+    state = TrainingState.load(plan.path)
+    assert state.record["position"]["done"] == 10
+    whole, resumed = (train_context_tokens(tiny, [encoded()], SETTINGS, resume=resume) for resume in (None, state))
+    assert same_context(whole.trained, resumed.trained)
