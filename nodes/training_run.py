@@ -89,13 +89,13 @@ def train_within_memory(
     try:
         return train_context_tokens(backbone, references, settings, progress, checkpoints, resume), tuple(notes)
     except Exception as error:
-        can_save_memory = backbone.checkpointing == "auto" and not backbone.recomputes
+        can_save_memory = backbone.recompute == "auto" and not backbone.recomputes
         if progress.steps_done > 0 or not can_save_memory or not management.is_oom(error):
             raise
     # Out here the exception is gone, and with it the tensors that its traceback held.
     gc.collect()
     management.soft_empty_cache()
-    backbone.recompute()
+    backbone.recompute_always()
     result = train_context_tokens(
         backbone, references, settings, LiveProgress(previewer, previews), checkpoints, resume
     )

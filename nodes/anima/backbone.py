@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import comfy.model_management as management
 import torch
@@ -20,16 +20,15 @@ from torch import Tensor
 
 from ...training.conditioning import Conditioning
 from ...training.diffusion.parametrisation import RectifiedFlow
+from ...training.run_options import Precision, Recompute
 from .family import family_of
 from .frozen_weights import differentiable_linear_layers, frozen_weights
 from .gradient_scale import scale_gradient
 from .insertion import FreeSlots, TokenSet, insert_into_call
 from .model_loading import is_loaded, loaded_for_training, training_clone, unload
-from .recompute import Checkpointing, activation_bytes, recompute_blocks
+from .recompute import activation_bytes, recompute_blocks
 from .requirements import check_clip, check_vae
 from .rotary import differentiable_rotary
-
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
 # float16 gradients below 6e-8 vanish; the loss is a mean over 65536 latent values at 512 pixels.
 FLOAT16_GRADIENT_SCALE = 4096.0
@@ -38,9 +37,7 @@ FLOAT16_GRADIENT_SCALE = 4096.0
 class AnimaBackbone(RectifiedFlow):
     """The `Backbone` protocol over ComfyUI's MODEL, CLIP and VAE. Make it with `anima_backbone`, which closes it."""
 
-    def __init__(
-        self, model: ModelPatcher, clip: Any, vae: Any, checkpointing: Checkpointing, precision: Precision
-    ) -> None:
+    def __init__(self, model: ModelPatcher, clip: Any, vae: Any, recompute: Recompute, precision: Precision) -> None:
         """Raises ValueError where one of the three does not fit."""
         self.family = family_of(model)
         check_clip(clip, self.family)
@@ -51,7 +48,7 @@ class AnimaBackbone(RectifiedFlow):
         self._was_loaded = is_loaded(self.model)
         self.num_blocks, self.context_dim = self.family.context_shape(model)
         self.level_shift = float(getattr(self.model.get_model_object("model_sampling"), "shift", 1.0))
-        self.checkpointing = checkpointing
+        self.recompute = recompute
         self.recomputes = False
         self._free = FreeSlots()
         self._loaded = ExitStack()
@@ -103,10 +100,10 @@ class AnimaBackbone(RectifiedFlow):
         if not self._was_loaded:
             unload(self.model)
 
-    def recompute(self) -> None:
+    def recompute_always(self) -> None:
         """Compute each block again in the backward pass from now on."""
         self._leave_training()
-        self.checkpointing = "on"
+        self.recompute = "on"
 
     def _enter_training(self, x_t: Tensor) -> None:
         if self._training:
@@ -132,8 +129,8 @@ class AnimaBackbone(RectifiedFlow):
         self._loaded.close()
 
     def _should_recompute(self, x_t: Tensor) -> bool:
-        if self.checkpointing != "auto":
-            return self.checkpointing == "on"
+        if self.recompute != "auto":
+            return self.recompute == "on"
         base = self.model.model
         positions = x_t.shape[0] * x_t.shape[-2] * x_t.shape[-1] // 4
         needed = activation_bytes(
@@ -169,11 +166,11 @@ class AnimaBackbone(RectifiedFlow):
 
 @contextmanager
 def anima_backbone(
-    model: ModelPatcher, clip: Any, vae: Any, checkpointing: Checkpointing = "auto", precision: Precision = "auto"
+    model: ModelPatcher, clip: Any, vae: Any, recompute: Recompute = "auto", precision: Precision = "auto"
 ) -> Iterator[AnimaBackbone]:
     """A backbone for training, outside of ComfyUI's inference mode, that leaves everything as it found it."""
     with torch.inference_mode(False):
-        backbone = AnimaBackbone(model, clip, vae, checkpointing, precision)
+        backbone = AnimaBackbone(model, clip, vae, recompute, precision)
         try:
             yield backbone
         finally:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-
-Checkpointing = Literal["auto", "on", "off"]
 
 # Activations that one block of Anima keeps for the backward pass, in tensors of the size of its residual stream.
 TENSORS_PER_BLOCK = 36
@@ -49,7 +47,7 @@ def _recomputed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def activation_bytes(num_blocks: int, width: int, positions: int, dtype: torch.dtype) -> int:
-    """What the blocks keep for the backward pass without checkpointing.
+    """What the blocks keep for the backward pass where none is recomputed.
 
     positions: patches of the image times images in the batch. 1024 positions of Anima in bfloat16 are 0.15 GB a block.
     """

@@ -117,10 +117,10 @@ def check_gradient_agrees_with_finite_differences() -> None:
 
 
 def check_recomputed_blocks_have_the_same_gradient() -> None:
-    with opened(checkpointing="off") as backbone:
+    with opened(recompute="off") as backbone:
         kept = gradient(backbone)
         assert not backbone.recomputes
-    with opened(checkpointing="on") as backbone:
+    with opened(recompute="on") as backbone:
         recomputed = gradient(backbone)
         assert backbone.recomputes
     torch.testing.assert_close(recomputed, kept, rtol=1e-5, atol=1e-7)
@@ -131,7 +131,7 @@ def check_auto_recomputes_only_where_memory_would_not_suffice() -> None:
     try:
         for free, expected in ((1e15, False), (1e3, True)):
             management.get_free_memory = lambda *_, free=free: free
-            with opened(checkpointing="auto") as backbone, torch.no_grad():
+            with opened(recompute="auto") as backbone, torch.no_grad():
                 backbone.predict(x_t(), SIGMA, prompts())
                 assert backbone.recomputes is expected
     finally:
@@ -157,7 +157,7 @@ def snapshot() -> list[object]:
 
 def check_everything_is_as_it_was_after_training() -> None:
     before = snapshot()
-    with opened(checkpointing="on") as backbone:
+    with opened(recompute="on") as backbone:
         gradient(backbone)
         assert management.in_training
         assert snapshot() != before
@@ -175,7 +175,7 @@ def check_everything_is_as_it_was_after_a_cancel() -> None:
 
 def check_sampling_is_the_same_bit_by_bit_after_training() -> None:
     before = sampled_velocity(anima())
-    with opened(checkpointing="on", precision="bf16") as backbone:
+    with opened(recompute="on", precision="bf16") as backbone:
         gradient(backbone)
     assert torch.equal(before, sampled_velocity(anima()))
 

@@ -75,7 +75,7 @@ def encoded(backbone: AnimaBackbone) -> list[EncodedReference]:
     return encode_references(backbone, references(), FRAMING)
 
 
-def check_a_first_step_without_memory_is_tried_again_with_checkpointing() -> None:
+def check_a_first_step_without_memory_is_tried_again_with_recomputing() -> None:
     with torch.inference_mode(), anima_backbone(anima(), clip(), vae()) as backbone:
         latents = encoded(backbone)
         run_out_of_memory(backbone, from_call=1)
@@ -93,8 +93,8 @@ def check_a_later_step_without_memory_is_an_error() -> None:
             train_within_memory(backbone, latents, replace(SETTINGS, steps=3))
 
 
-def check_checkpointing_off_means_off() -> None:
-    with torch.inference_mode(), anima_backbone(anima(), clip(), vae(), checkpointing="off") as backbone:
+def check_recompute_off_means_off() -> None:
+    with torch.inference_mode(), anima_backbone(anima(), clip(), vae(), recompute="off") as backbone:
         latents = encoded(backbone)
         run_out_of_memory(backbone, from_call=1)
         with raises(torch.OutOfMemoryError):
