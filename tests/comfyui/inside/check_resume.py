@@ -108,7 +108,7 @@ def check_without_checkpoint_every_nothing_is_written() -> None:
 def check_other_settings_are_named() -> None:
     with temporary_folders():
         cancelled(CheckpointOptions(checkpoint_every=1))
-        with raises(ValueError, "cannot resume: learning_rate is 0.5 here"):
+        with raises(ValueError, "cannot resume: learning_rate is '0.5' here"):
             train(CheckpointOptions(resume_from="training"), replace(SETTINGS, learning_rate="0.5"))
 
 
@@ -124,11 +124,12 @@ def check_names_that_leave_the_folder_are_refused() -> None:
             "",
             "  ",
             "folder/",
-            "link/outside",
             ".safetensors",
         ):
             with raises(ValueError, f"checkpoint_name is {name!r}", FOLDER):
                 checkpoint_path("checkpoint_name", name)
+        # Who made a link below the folder meant it.
+        assert checkpoint_path("checkpoint_name", "link/there") == output / FOLDER / "link" / "there.safetensors"
         assert checkpoint_path("resume_from", " mine ") == output / FOLDER / "mine.safetensors"
 
 
