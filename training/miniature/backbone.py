@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -15,8 +16,11 @@ from torch import Tensor
 from ..context import ReferenceContext
 from ..flow import RectifiedFlow
 from ..sampling import Guidance, sample_latents
+from . import background
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
+from .identity import identity_tags
+from .pose import EXPRESSIONS
 from .prompt import TagEncoder
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
@@ -36,7 +40,7 @@ class MiniatureBackbone(RectifiedFlow):
             kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(TransformerSize)}
             self.transformer = MiniatureTransformer(TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()}))
             self.codec = Autoencoder()
-            self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels)
+            self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels, _vocabulary(metadata))
             parts = {"codec": self.codec, "transformer": self.transformer, "tags": self.tags}
             for part, module in parts.items():
                 names = [key for key in file.keys() if key.startswith(part + ".")]
@@ -61,6 +65,13 @@ class MiniatureBackbone(RectifiedFlow):
 
     def predict(self, x_t: Tensor, sigma: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
         return self.transformer(x_t, sigma * TIMESTEP_SCALE, context, tokens)
+
+
+def _vocabulary(metadata: dict[str, str]) -> list[str]:
+    """The tags of a weights file; files of the first format name none and know these."""
+    if "vocabulary" in metadata:
+        return list(json.loads(metadata["vocabulary"]))
+    return ["1girl", *EXPRESSIONS, *identity_tags(), *background.tags()]
 
 
 def to_pictures(images: Tensor) -> list[Image.Image]:
