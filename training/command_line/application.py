@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from ..context import ReferenceContext, write_atomically
 from ..miniature import scene
@@ -69,23 +70,26 @@ def sample_reference(seed: Seed = 0, output: Output = Path("output/reference")) 
 @app.command()
 def pretrain(
     output: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
+    checkpoints: Annotated[
+        Path, typer.Option(help="Where the run keeps what it has done. Start it again with the same folder and it goes on from there.")
+    ] = Path("output/pretraining"),
     steps: Annotated[int | None, typer.Option(help="Steps of the transformer; the default is what the bundled weights had.")] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the transformer's steps; needs a C++ compiler.")] = False,
     seed: Seed = 0,
 ) -> None:
     """Rebuild the miniature's weights from a seed: draw its pictures, train its codec and its transformer."""
     from ..miniature.pretrain import PretrainingSettings, pretrain
 
+    chosen = PretrainingSettings(seed=seed, compiled=compiled)
     require_positive(steps=1 if steps is None else steps)
-    chosen = PretrainingSettings(seed=seed) if steps is None else PretrainingSettings(seed=seed, steps=steps)
     outputs.require_writable(output.parent)
-    with tqdm(unit="step") as bar:
+    outputs.require_writable(checkpoints)
+    started = time.monotonic()
 
-        def show(stage: str, step: int, total: int, loss: float) -> None:
-            bar.set_description(stage)
-            bar.total, bar.n = total, step
-            bar.set_postfix(loss=f"{loss:.4f}")
+    def show(stage: str, step: int, total: int, loss: float) -> None:
+        typer.echo(f"{stage} {step}/{total}, loss {loss:.4f}, {(time.monotonic() - started) / 60:.1f} minutes")
 
-        pretrain(output, chosen, show)
+    pretrain(output, checkpoints, chosen if steps is None else replace(chosen, steps=steps), show)
 
 
 add_measurements(app)
