@@ -49,6 +49,9 @@ def test_an_interrupted_run_goes_on_to_the_bit(tmp_path: Path) -> None:
     parts = load_file(run(tmp_path / "parts"))
     assert parts.keys() == whole.keys()
     assert all(torch.equal(parts[name], whole[name]) for name in whole)
+    checkpoints = (torch.load(tmp_path / name / "checkpoints" / "transformer.pt", weights_only=True) for name in ("whole", "parts"))
+    one, other = (checkpoint["state"]["average"] for checkpoint in checkpoints)
+    assert all(torch.equal(other[name], one[name]) for name in one), "also the digits that the weights' file rounds away"
     assert not list(tmp_path.rglob("*.part"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,8 @@ import typer
 
 from ..context import ReferenceContext, write_atomically
 from ..miniature import scene
-from ..miniature.backbone import WEIGHTS
+from ..miniature.backbone import WEIGHTS, MiniatureBackbone
+from ..miniature.judge import WEIGHTS as JUDGE
 from ..reference_folder import ReferenceFile
 from ..reference_list import ReferenceList
 from ..settings import TrainingSettings
@@ -23,6 +25,7 @@ from .settings_options import DEFAULTS, Seed
 from .train_command import Output, train, train_and_write
 
 DEMO = Path(__file__).parent / "demo"
+ACCURACY_PICTURES = 2000  # that the judge is tested on
 
 app = typer.Typer(
     help="Train masked context tokens: one picture, one mask, no dataset. Runs on a bundled miniature of Anima.",
@@ -84,12 +87,38 @@ def pretrain(
     require_positive(steps=1 if steps is None else steps)
     outputs.require_writable(output.parent)
     outputs.require_writable(checkpoints)
+    pretrain(output, checkpoints, chosen if steps is None else replace(chosen, steps=steps), progress_lines())
+
+
+@app.command()
+def pretrain_judge(
+    output: Annotated[Path, typer.Option(help="Where the judge's weights go.")] = JUDGE,
+    weights: Annotated[Path, typer.Option(help="Weights of the miniature, whose codec the pictures go through.")] = WEIGHTS,
+    checkpoints: Annotated[Path, typer.Option(help="Where the run keeps what it has done, to go on from.")] = Path("output/pretraining"),
+    steps: Annotated[int | None, typer.Option(help="Steps; the default is what the bundled judge had.")] = None,
+) -> None:
+    """Rebuild the judge that reads the samples, and print how well it reads pictures that it was not trained on."""
+    from ..miniature.judge_accuracy import accuracy
+    from ..miniature.judge_training import JudgeSettings, pretrain_judge
+
+    require_positive(steps=1 if steps is None else steps)
+    outputs.require_writable(output.parent)
+    outputs.require_writable(checkpoints)
+    chosen, codec = JudgeSettings() if steps is None else JudgeSettings(steps=steps), MiniatureBackbone(weights).codec
+    judge = pretrain_judge(output, checkpoints, codec, chosen, progress_lines())
+    drawn, degraded = accuracy(judge, ACCURACY_PICTURES), accuracy(judge, ACCURACY_PICTURES, codec)
+    for name, share in drawn.items():
+        typer.echo(f"{name}: {share:.3f} as drawn, {degraded[name]:.3f} degraded")
+
+
+def progress_lines() -> Callable[[str, int, int, float], None]:
+    """Prints a line for each report of a pretraining, with the minutes since now."""
     started = time.monotonic()
 
     def show(stage: str, step: int, total: int, loss: float) -> None:
         typer.echo(f"{stage} {step}/{total}, loss {loss:.4f}, {(time.monotonic() - started) / 60:.1f} minutes")
 
-    pretrain(output, checkpoints, chosen if steps is None else replace(chosen, steps=steps), show)
+    return show
 
 
 add_measurements(app)

@@ -32,11 +32,15 @@ def draw_accessory(pen: Pen, who: Character, turn: float) -> None:
                 outer.polygon([(side * 20, -10), (side * 21, -33), (side * 7, -23)], who.hair)
                 outer.polygon([(side * 18, -16), (side * 19, -28), (side * 11, -22)], (245, 170, 180), 0.3)
         case "headband":
-            pen.turned(turn, 24).line([(-21, -10), (-15, -19), (-6, -23.5), (6, -23.5), (15, -19), (21, -10)], who.accent, 3.4)
+            pen.turned(turn, 24).line(
+                [(-21, -10), (-15, -19), (-6, -23.5), (6, -23.5), (15, -19), (21, -10)], who.accent, 3.4
+            )
         case "star":
             radii = [8.5 if index % 2 == 0 else 3.7 for index in range(10)]
             angles = [index * math.tau / 10 - math.pi / 2 for index in range(10)]
-            outer.polygon([(13 + r * math.cos(a), -19 + r * math.sin(a)) for r, a in zip(radii, angles, strict=True)], who.accent)
+            outer.polygon(
+                [(13 + r * math.cos(a), -19 + r * math.sin(a)) for r, a in zip(radii, angles, strict=True)], who.accent
+            )
         case "crescent":
             edge = [(12 + 8 * math.cos(a * 0.25), -19 + 8 * math.sin(a * 0.25)) for a in range(3, 20)]
             hollow = [(15 + 6 * math.cos(a * 0.25), -20 + 6 * math.sin(a * 0.25)) for a in range(18, 3, -1)]
@@ -55,4 +59,6 @@ def _glasses(pen: Pen) -> None:
 
 
 def _circle(x: float, y: float, radius: float, count: int) -> list[Point]:
-    return [(x + radius * math.cos(i * math.tau / count), y + radius * math.sin(i * math.tau / count)) for i in range(count)]
+    return [
+        (x + radius * math.cos(i * math.tau / count), y + radius * math.sin(i * math.tau / count)) for i in range(count)
+    ]

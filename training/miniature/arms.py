@@ -14,7 +14,7 @@ SHOULDER = (18.5, 32.0)
 
 @dataclass(frozen=True)
 class _Arm:
-    """Of an arm on the +x side, in units: elbow and hand, how far both are in front of the body, and what is drawn first."""
+    """Of an arm on the +x side, in units: elbow and hand, and how far both are in front of the body."""
 
     elbow: Point
     hand: Point
@@ -32,7 +32,10 @@ _POSES: dict[str, tuple[_Arm, _Arm]] = {  # the arm on the +x side, the other on
     "hands on hips": (_Arm((38, 47), (19, 60)), _Arm((38, 47), (19, 60))),
     "waving": (_Arm((37, 44), (41, 14), open_hand=True), _HANGING),
     "crossed arms": (_Arm((24, 51), (-11, 45), 4, 13), _Arm((24, 51), (-11, 49), 4, 13)),
-    "arms behind back": (_Arm((27, 47), (10, 59), -4, -10, behind=True), _Arm((27, 47), (10, 59), -4, -10, behind=True)),
+    "arms behind back": (
+        _Arm((27, 47), (10, 59), -4, -10, behind=True),
+        _Arm((27, 47), (10, 59), -4, -10, behind=True),
+    ),
 }
 
 

@@ -38,7 +38,9 @@ class MiniatureBackbone(RectifiedFlow):
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(TransformerSize)}
-            self.transformer = MiniatureTransformer(TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()}))
+            self.transformer = MiniatureTransformer(
+                TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()})
+            )
             self.codec = Autoencoder()
             self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels, _vocabulary(metadata))
             parts = {"codec": self.codec, "transformer": self.transformer, "tags": self.tags}

@@ -93,8 +93,9 @@ def tags() -> list[str]:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A background with what is known of it: its pattern, the shades of ground and ink, and the 8-bit colours drawn from them.
+    """A background with what is known of it.
 
+    That is its pattern, the shades of ground and ink, and the 8-bit colours that were drawn from them.
     `seed` fixes what a pattern leaves to chance. A plain background has no ink that could be seen.
     """
 

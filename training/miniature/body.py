@@ -10,7 +10,9 @@ from .pen import Pen, Point
 
 _DEPTH = 0.65  # of the trunk, as a share of its width
 _FRONT = 9.0  # units from the trunk's axis to its front
-_LEGS: dict[str, tuple[RGB | None, RGB | None]] = {  # legs and shoes; None is skin for the legs and the accent for shoes
+_LEGS: dict[
+    str, tuple[RGB | None, RGB | None]
+] = {  # legs and shoes; None is skin for the legs and the accent for shoes
     "dress": (None, None),
     "sailor uniform": (None, (60, 45, 45)),
     "hoodie": ((62, 60, 76), (235, 235, 240)),

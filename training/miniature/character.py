@@ -51,7 +51,9 @@ def paint(who: Character, pose: Pose, side: int) -> Image.Image:
     head_turn = flip * pose.facing * (_HEAD_TURN + 4 * pose.sway)
     # A turned body follows the head; below a head that looks at the viewer it turns to the side that is not named.
     body_turn = (flip * pose.facing or 1) * (_BODY_TURN + 5 * pose.swing) if pose.body == "three-quarter view" else 0.0
-    head = Pen(Image.new("RGBA", (side, side)), (side * pose.x, side * pose.y), side / 128 * pose.scale, flip, pose.tilt)
+    head = Pen(
+        Image.new("RGBA", (side, side)), (side * pose.x, side * pose.y), side / 128 * pose.scale, flip, pose.tilt
+    )
     body = Pen(head.layer, head.centre, head.unit, flip, pose.tilt * _BODY_TILT)
     arms = Arms(body, who, pose.arms, body_turn, pose.swing)
     draw_back_hair(head, who, head_turn, pose.sway)

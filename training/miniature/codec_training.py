@@ -36,7 +36,9 @@ class CodecTraining:
         generator = step_generator(settings.seed, self.name, number)
         rows = torch.randint(len(self._pictures), (settings.codec_batch,), generator=generator)
         top, left = (CELL * torch.randint((scene.SIDE - _CROP) // CELL + 1, (2,), generator=generator)).tolist()
-        batch = normalised(self._pictures[rows, :, top : top + _CROP, left : left + _CROP]).contiguous(memory_format=torch.channels_last)
+        batch = normalised(self._pictures[rows, :, top : top + _CROP, left : left + _CROP]).contiguous(
+            memory_format=torch.channels_last
+        )
         with torch.autocast("cpu", torch.bfloat16):
             latent = self.codec.encoder(batch).float()
             noisy = latent + settings.codec_noise * torch.randn(latent.shape, generator=generator)
@@ -58,7 +60,7 @@ class CodecTraining:
 
 
 def one_cycle(progress: float, rise: float = 0.1) -> float:
-    """The share of the highest rate at a progress of 0..1: a cosine up for the first `rise`, then one down (Smith 2018)."""
+    """The share of the highest rate at a progress of 0..1: a cosine up for the first `rise`, then one down."""
     if progress < rise:
         return 0.04 + 0.96 * (1 - math.cos(math.pi * progress / rise)) / 2
     return (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2

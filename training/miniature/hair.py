@@ -21,7 +21,9 @@ def draw_back_hair(pen: Pen, who: Character, turn: float, sway: float) -> None:
 
     match who.hairstyle:
         case "long":
-            hanging([(-22, -8), (-26, 14), (-27, 48), (-16, 52), (-8, 46), (8, 46), (16, 52), (27, 48), (26, 14), (22, -8)])
+            hanging(
+                [(-22, -8), (-26, 14), (-27, 48), (-16, 52), (-8, 46), (8, 46), (16, 52), (27, 48), (26, 14), (22, -8)]
+            )
         case "twintails":
             for side in (-1, 1):
                 hanging([(side * x, y) for x, y in ((16, -12), (32, -8), (37, 16), (32, 40), (26, 30), (22, 4))])
@@ -50,7 +52,14 @@ def draw_side_hair(pen: Pen, who: Character, turn: float) -> None:
         return
     away = -1 if turn > 0 else 1
     length = 19 if who.hairstyle in ("long", "short") else 11
-    edge = [(away * 8, -21), (away * 15, -17), (away * 22, -6), (away * 22, 8), (away * 16, length), (away * 7, length - 3)]
+    edge = [
+        (away * 8, -21),
+        (away * 15, -17),
+        (away * 22, -6),
+        (away * 22, 8),
+        (away * 16, length),
+        (away * 7, length - 3),
+    ]
     pen.polygon([(0, -22.5), *edge, (0, 8)], who.hair, 0)
     pen.line(edge, darker(who.hair, 0.55), OUTLINE)
 

@@ -1,4 +1,4 @@
-"""Draws in a character's own units on a transparent layer, so that every part of it shares one place, scale and turn."""
+"""Draws in a character's own units on a transparent layer, so that all its parts share one place, scale and turn."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Pen:
     """Places points whose unit is 1/20 of the head's radius, the head's centre at (0, 0), y down.
 
     `centre` and `unit` are in pixels of the layer, `tilt` in degrees. `flip` is -1 where the character is mirrored.
-    `turn` turns the points about the vertical axis of a cylinder of `radius` units, in degrees towards +x; a radius of 0
-    leaves them flat.
+    `turn` turns the points about the vertical axis of a cylinder of `radius` units, in degrees towards +x; a radius
+    of 0 leaves them flat.
     """
 
     layer: Image.Image
@@ -54,16 +54,27 @@ class Pen:
         draw = ImageDraw.Draw(self.layer)
         draw.polygon(placed, fill=(*fill, 255))
         if outline:
-            draw.line([*placed, placed[0]], fill=(*darker(fill, 0.55), 255), width=max(1, round(outline * self.unit)), joint="curve")
+            draw.line(
+                [*placed, placed[0]],
+                fill=(*darker(fill, 0.55), 255),
+                width=max(1, round(outline * self.unit)),
+                joint="curve",
+            )
 
     def oval(self, x: float, y: float, rx: float, ry: float, fill: RGB, outline: float = OUTLINE) -> None:
         """A filled ellipse with the radii `rx` and `ry`."""
-        self.polygon([(x + rx * math.cos(a * math.tau / 40), y + ry * math.sin(a * math.tau / 40)) for a in range(40)], fill, outline)
+        self.polygon(
+            [(x + rx * math.cos(a * math.tau / 40), y + ry * math.sin(a * math.tau / 40)) for a in range(40)],
+            fill,
+            outline,
+        )
 
     def line(self, points: Sequence[Point], fill: RGB, width: float) -> None:
         """A line of `width` units through the points."""
         placed = [self.place(x, y) for x, y in points]
-        ImageDraw.Draw(self.layer).line(placed, fill=(*fill, 255), width=max(1, round(width * self.unit)), joint="curve")
+        ImageDraw.Draw(self.layer).line(
+            placed, fill=(*fill, 255), width=max(1, round(width * self.unit)), joint="curve"
+        )
 
     def limb(self, points: Sequence[Point], width: float, fill: RGB) -> None:
         """A bent tube of `width` units with round ends and an edge in a darker shade."""

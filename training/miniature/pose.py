@@ -11,7 +11,7 @@ HEADS = ("looking at viewer", "looking to the left", "looking to the right")
 BODIES = ("straight-on", "three-quarter view")
 FRAMINGS = ("portrait", "upper body", "full body")
 
-# Of a lone character, by framing: the scale, and how many of the character's units the picture shows below the head's centre.
+# Of a lone character, by framing: the scale, and how many units the picture shows below the head's centre.
 _SCALES = {"portrait": (1.45, 1.9), "upper body": (0.95, 1.25), "full body": (0.66, 0.82)}
 _CUTS = {"portrait": (27.0, 38.0), "upper body": (56.0, 70.0), "full body": (120.0, 120.0)}
 _TILTS = {"portrait": 10.0, "upper body": 10.0, "full body": 7.0}
@@ -24,8 +24,9 @@ class Pose:
     """How a character is drawn.
 
     x, y: the head's centre as shares of the side; scale: 1 is a head of about 40 of 128 pixels; tilt: of the head, in
-    degrees, of which the body takes a third. Left and right are the picture's. `mirrored` swaps the sides of all that is
-    not named (the waving arm, a ponytail, a bow). `swing` and `sway` (-1..1) vary limbs and hair within the named pose.
+    degrees, of which the body takes a third. Left and right are the picture's. `mirrored` swaps the sides of all that
+    is not named (the waving arm, a ponytail, a bow). `swing` and `sway` (-1..1) vary limbs and hair within the named
+    pose.
     """
 
     x: float
@@ -68,7 +69,9 @@ def draw_pose(rng: random.Random, framing: str | None = None) -> Pose:
 
 def draw_side_pose(rng: random.Random, framing: str, x: float) -> Pose:
     """A pose for one of two characters, its head's centre near the share `x` of the width."""
-    scale, cut = (rng.uniform(0.78, 0.92), rng.uniform(60, 70)) if framing == "upper body" else (rng.uniform(0.6, 0.74), 120.0)
+    scale, cut = (
+        (rng.uniform(0.78, 0.92), rng.uniform(60, 70)) if framing == "upper body" else (rng.uniform(0.6, 0.74), 120.0)
+    )
     return _drawn(rng, framing, scale, x + rng.uniform(-0.03, 0.03), cut)
 
 

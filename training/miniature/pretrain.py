@@ -47,12 +47,14 @@ def pretrain(path: Path, folder: Path, settings: PretrainingSettings, report: Re
     folder.mkdir(parents=True, exist_ok=True)
     codec, latents = _encoded_pictures(folder, settings, report)
     stage = TransformerTraining(latents, plan_captions(settings), settings)
-    run_stage(stage, folder / "transformer.pt", _fixed(settings), settings.checkpoint_every, settings.report_every, report)
+    run_stage(
+        stage, folder / "transformer.pt", _fixed(settings), settings.checkpoint_every, settings.report_every, report
+    )
     save_weights(path, codec, *stage.averaged)
 
 
 def save_weights_so_far(path: Path, folder: Path, settings: PretrainingSettings) -> int:
-    """Writes the weights that the last checkpoint in `folder` holds to `path`; returns how many steps they were trained."""
+    """Writes the weights of the last checkpoint in `folder` to `path`; returns how many steps they were trained."""
     encoded = load_checkpoint(folder / "latents.pt", _codec_settings(settings))
     trained = load_checkpoint(folder / "transformer.pt", _fixed(settings))
     if encoded is None or trained is None:
@@ -89,4 +91,8 @@ def _fixed(settings: PretrainingSettings) -> dict[str, Any]:
 
 def _codec_settings(settings: PretrainingSettings) -> dict[str, Any]:
     """The settings that the pictures and the codec follow from."""
-    return {name: value for name, value in _fixed(settings).items() if name in ("pictures", "seed") or name.startswith("codec_")}
+    return {
+        name: value
+        for name, value in _fixed(settings).items()
+        if name in ("pictures", "seed") or name.startswith("codec_")
+    }

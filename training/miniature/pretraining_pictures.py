@@ -1,4 +1,4 @@
-"""The pictures and captions that the miniature is pretrained on, and the same random numbers for the same step of a run."""
+"""The pictures and captions that the miniature is pretrained on, and the random numbers of each step."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ def tag_numbers(
     for row, (caption, (whole, *rest)) in enumerate(zip(captions, chances, strict=True)):
         if whole < settings.caption_dropout:
             continue
-        named = (tags for tags, luck in zip(caption.identities, rest[:2], strict=False) if luck >= settings.identity_dropout)
+        named = (
+            tags for tags, luck in zip(caption.identities, rest[:2], strict=False) if luck >= settings.identity_dropout
+        )
         tags = dict.fromkeys([*caption.others, *(tag for identity in named for tag in identity)])
         kept = [index[tag] for tag, luck in zip(tags, rest[2:], strict=False) if luck >= settings.tag_dropout]
         numbers[row, : len(kept)] = torch.tensor(kept, dtype=numbers.dtype)

@@ -1,4 +1,4 @@
-"""Composes characters and a background into one captioned picture, for pretraining, for references and for measurements."""
+"""Composes characters and a background into one captioned picture: for pretraining, references and measurements."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Person:
 class Scene:
     """A drawn picture with everything that is known about it.
 
-    picture is RGB and mask is L (255 on the characters), both SIDE pixels square. `people` are drawn in their order, and
-    `masks` hold what can be seen of each. `identity_tags` say who is drawn, `other_tags` everything else; with two
+    picture is RGB and mask is L (255 on the characters), both SIDE pixels square. `people` are drawn in their order,
+    and `masks` hold what can be seen of each. `identity_tags` say who is drawn, `other_tags` everything else; with two
     people both are the tags of either, without repeats.
     """
 

@@ -46,13 +46,21 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any] |
     if not path.exists():
         return None
     saved: dict[str, Any] = torch.load(path, weights_only=True, mmap=True)
-    changed = [f"{name} {saved['settings'].get(name)}, not {value}" for name, value in settings.items() if saved["settings"].get(name) != value]
+    changed = [
+        f"{name} {saved['settings'].get(name)}, not {value}"
+        for name, value in settings.items()
+        if saved["settings"].get(name) != value
+    ]
     if changed:
-        raise ValueError(f"{path} is of a pretraining with other settings ({'; '.join(changed)}): name another folder or remove it")
+        raise ValueError(
+            f"{path} is of a pretraining with other settings ({'; '.join(changed)}): name another folder or remove it"
+        )
     return saved
 
 
-def run_stage(stage: Stage, path: Path, settings: Mapping[str, Any], every: int, report_every: int, report: Report) -> None:
+def run_stage(
+    stage: Stage, path: Path, settings: Mapping[str, Any], every: int, report_every: int, report: Report
+) -> None:
     """Trains all steps that `path` does not hold yet, and writes it after every `every` steps and at the end."""
     saved = load_checkpoint(path, settings)
     first = 0

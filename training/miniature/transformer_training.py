@@ -1,7 +1,7 @@
 """Trains the miniature's transformer and its tag encoder on the latents of the drawn pictures.
 
-The objective is rectified flow (Liu 2022) with logit-normal timesteps (Esser 2024); matrices of the blocks are optimised
-by Muon (Jordan 2024), all else by AdamW, and the weights that are kept are an exponential moving average.
+The objective is rectified flow (Liu 2022) with logit-normal timesteps (Esser 2024); matrices of the blocks are
+optimised by Muon (Jordan 2024), all else by AdamW, and the weights that are kept are an exponential moving average.
 """
 
 from __future__ import annotations
