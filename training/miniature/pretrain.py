@@ -70,13 +70,25 @@ def _encoded_pictures(folder: Path, settings: PretrainingSettings, report: Repor
     fixed, path = _codec_settings(settings), folder / "latents.pt"
     saved = load_checkpoint(path, fixed)
     if saved is None:
-        pictures = draw_pictures(settings, report)
+        pictures = _drawn_pictures(folder / "pictures.pt", settings, report)
         stage = CodecTraining(pictures, settings)
         run_stage(stage, folder / "codec.pt", fixed, settings.checkpoint_every, settings.report_every, report)
         codec = scale_latents(stage.codec, pictures)
         saved = {"settings": fixed, "codec": codec.state_dict(), "latents": encode_all(codec, pictures)}
         save_atomically(saved, path)
+        (folder / "pictures.pt").unlink()
     return _codec(saved), saved["latents"]
+
+
+def _drawn_pictures(path: Path, settings: PretrainingSettings, report: Report) -> Tensor:
+    """The pictures, which wait at `path` until the codec has been trained on them."""
+    fixed = {"pictures": settings.pictures, "seed": settings.seed}
+    saved = load_checkpoint(path, fixed)
+    if saved is None:
+        saved = {"settings": fixed, "drawn": draw_pictures(settings, report)}
+        save_atomically(saved, path)
+    drawn: Tensor = saved["drawn"]
+    return drawn
 
 
 def _codec(saved: dict[str, Any]) -> Autoencoder:
