@@ -317,7 +317,7 @@ def test_an_output_folder_that_cannot_be_written_is_refused(command: Command, fi
         ("cut.safetensors", "is cut short"),
         (WEIGHTS, "is not a context of AnimaFastTrain"),
         ("picture.png", "is not a safetensors file"),
-        ("missing.safetensors", "cannot be read: No such file"),
+        ("missing.safetensors", "cannot be read: there is no such file"),
         (".", "cannot be read"),
     ],
 )

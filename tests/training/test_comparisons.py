@@ -70,8 +70,8 @@ def test_compare_negative_gives_both_trainings_the_same_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     seconds = iter([1.0, 2.0])  # of the two pilots: a guided step is two forward passes
-    actual = equal_time.timed
-    monkeypatch.setattr(equal_time, "timed", lambda *run: (next(seconds), actual(*run)[1]))
+    actual = equal_time.train_timed
+    monkeypatch.setattr(equal_time, "train_timed", lambda *run: (next(seconds), actual(*run)[1]))
     monkeypatch.setattr(equal_time, "PILOT_STEPS", 2)
     run(monkeypatch, "compare-negative", "--seeds", 1, "--steps", 6, "--output", tmp_path)
     positive, both = json.loads((tmp_path / "compare-negative.json").read_text())

@@ -17,8 +17,9 @@ from anima_fast_train.training.command_line import outputs, watching
 from anima_fast_train.training.command_line.errors import sentence_of
 from anima_fast_train.training.command_line.output_folder import LOCK, held_alone, save_somewhere
 from anima_fast_train.training.command_line.stopping_signals import ENDING, Stopped, stopped_by_signals
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
-CONTEXT = ReferenceContext(torch.ones(6, 4, 192))
+CONTEXT = ReferenceContext(ContextTokens(torch.ones(6, 4, 192)))
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -74,7 +75,7 @@ def test_a_full_disk_does_not_lose_the_context(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "full").write_bytes(b"")  # a file where the folder should be
     saved = save_somewhere(CONTEXT, tmp_path / "full" / "context.safetensors")
     assert saved.parent == home
-    assert torch.equal(ReferenceContext.load(saved).tokens, CONTEXT.tokens)
+    assert torch.equal(ReferenceContext.load(saved).positive.tokens, CONTEXT.positive.tokens)
 
 
 def test_what_only_shows_a_run_does_not_end_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +112,7 @@ def test_a_report_of_no_time_at_all_is_written() -> None:
 
     measured = SimpleNamespace(inside=1.0, outside=1.0, leak=0.0)
     result = SimpleNamespace(
-        before=measured, after=measured, losses=[1.0], seconds=0.0, settings=SimpleNamespace(seed=1), coverage=[0.5],
-        context=CONTEXT,
+        before=measured, after=measured, history=SimpleNamespace(losses=[1.0]), seconds=0.0,
+        settings=SimpleNamespace(seed=1), coverage=[0.5], trained=CONTEXT,
     )  # fmt: skip
     assert outputs.report(result, torch.device("cpu"), 1.0)["steps_per_second"] is None  # type: ignore[arg-type]

@@ -91,7 +91,7 @@ def test_the_prompt_is_padded_with_zero_vectors(miniature: MiniatureBackbone) ->
     assert context.shape == (1, PADDED_LENGTH, miniature.context_dim)
     assert (context[0, :3].abs().sum(-1) > 0).all()
     assert (context[0, 3:] == 0).all()
-    assert (miniature.encode_prompt("") == 0).all()
+    assert (miniature.encode_prompt("").vectors == 0).all()
     assert miniature.tags.unknown("1girl, no such tag, smile") == ["no such tag"]
 
 
