@@ -141,9 +141,9 @@ def test_notes_on_files_are_told(command: Command, folder: Path) -> None:
         (("--folder", "{}/refs"), "at least one reference mask is required"),
         (("--mask", "{}/masks/0-woman, smile.png"), "--mask came 1 times without --image"),
         (("--folder", "{}/refs", "--whole", "--captions", "guess"), "unknown caption source 'guess'"),
-        (("--folder", "{}/refs", "--whole", "--fit", "bend"), "unknown fit 'bend'"),
-        (("--folder", "{}/refs", "--whole", "--tag-dropout", "2"), "tag dropout is 2.0, expected a probability"),
-        (("--folder", "{}/refs", "--whole", "--threshold", "2"), "mask threshold is 2.0, expected 0 to 1"),
+        (("--folder", "{}/refs", "--whole", "--fit", "bend"), "fit is 'bend', expected one of"),
+        (("--folder", "{}/refs", "--whole", "--tag-dropout", "2"), "tag_dropout is 2.0, expected 0 to 1"),
+        (("--folder", "{}/refs", "--whole", "--threshold", "2"), "threshold is 2.0, expected 0 (off) to 1"),
         (("--folder", "{}/elsewhere", "--whole"), "is not there, expected a folder"),
     ],
 )

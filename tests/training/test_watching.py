@@ -108,7 +108,7 @@ def test_checkpoints_come_as_often_as_asked_and_refuse_other_settings(command: C
     code, said = command("--steps", 6, "--resume", checkpoint, *output)
     assert (code, "cannot resume: steps is 6 here and 3" in said) == (2, True)
     code, said = command("--steps", 3, "--resume", tmp_path / "picture.png", *output)
-    assert (code, "picture.png' cannot be read" in said) == (2, True)
+    assert (code, "picture.png is not a safetensors file" in said) == (2, True)
 
 
 @pytest.mark.parametrize("option", ["--checkpoint-every", "--preview-every"])
