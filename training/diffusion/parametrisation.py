@@ -7,6 +7,8 @@ output equals is (x0 - a·x_t) / b: the noise for EPS, v for V and V_EDM, noise 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -16,21 +18,21 @@ def like_latents(level: Tensor, x: Tensor) -> Tensor:
     return level.to(x).view(-1, *(1,) * (x.ndim - 1))
 
 
-class Parametrisation:
+class Parametrisation(ABC):
     """The conversions of the Backbone protocol, from three things that a model family says: its sigma at a level, how
     noise is added, and how its output is read. Levels and sigmas are [B], latents [B,C,...]."""
 
+    @abstractmethod
     def sigma(self, level: Tensor) -> Tensor:
         """The model's own noise level; rising, and 0 at level 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add_noise(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """x_t at each row's level."""
-        raise NotImplementedError
 
+    @abstractmethod
     def estimate_x0(self, x_t: Tensor, prediction: Tensor, level: Tensor) -> Tensor:
         """The image that a prediction points to: a·x_t + b·prediction."""
-        raise NotImplementedError
 
     def target(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
         """What a perfect prediction would be, for levels above 0."""
