@@ -7,13 +7,17 @@ import os
 import folder_paths
 from comfy_api.latest import io
 
-from ..masking.wording import printable
+from ..masking.wording import printable, quoted
 from ..training.trainables.context_file import ReferenceContext
 from .folders.contexts import FOLDER, context_path
 from .socket_types import CATEGORY, Context
 
 # Of info, in characters: all of a long prompt, and not of a text that only fills the page.
 LONGEST_LINE = 4000
+NOTHING_SAVED = (
+    f"no context is in models/{FOLDER} yet: train one, which keeps it there, or drop a .safetensors file of a context "
+    "on Load Context"
+)
 
 
 class LoadContext(io.ComfyNode):
@@ -31,8 +35,8 @@ class LoadContext(io.ComfyNode):
                 io.Combo.Input(
                     "context_name",
                     options=folder_paths.get_filename_list(FOLDER),
-                    tooltip="A file in models/anima_contexts. Press R to list files that were saved since the page "
-                    "was opened.",
+                    tooltip="A file in models/anima_contexts; those in recent were kept by training. Choose it by its "
+                    "picture below, or drop a .safetensors file on the node.",
                 ),
             ],
             outputs=[
@@ -40,6 +44,15 @@ class LoadContext(io.ComfyNode):
                 io.String.Output("info", tooltip="What the context was trained with."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, context_name: str) -> bool | str:
+        """In place of ComfyUI's own check, which says that '' is not in []."""
+        if context_name in folder_paths.get_filename_list(FOLDER):
+            return True
+        if not folder_paths.get_filename_list(FOLDER):
+            return NOTHING_SAVED
+        return f"{quoted(context_name, 100)} is not in models/{FOLDER}, expected one of the files in the list"
 
     @classmethod
     def fingerprint_inputs(cls, context_name: str) -> tuple[float, int] | str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .files.tensor_file_fields import number, numbers, text, whole, wholes
+from .files.tensor_file_fields import number, numbers, stored, text, whole, wholes
+from .files.value_rules import Text
 
 PACK_VERSION = "0.1.0"
 FORMAT_VERSION = "1.1"  # from 1.1 on files carry a checksum
@@ -12,6 +13,7 @@ FORMAT_VERSION = "1.1"  # from 1.1 on files carry a checksum
 LARGEST_LOSS = 1e30
 LONGEST_PROMPT = 100_000  # characters, of all references together
 MOST_REFERENCES = 10_000
+LONGEST_THUMBNAIL = 60_000
 
 
 @dataclass(frozen=True)
@@ -35,5 +37,6 @@ class TrainingInfo:
     final_loss: float | None = number(None, 0, LARGEST_LOSS)
     seed: int | None = whole(None, 0, 2**64 - 1)
     image_size: tuple[int, ...] = wholes(2, 1, 10**6)  # width, height in pixels
+    thumbnail: str | None = stored(None, Text(LONGEST_THUMBNAIL))  # what was learned, a small JPEG in base64
     pack_version: str = text(PACK_VERSION, 100)
     format_version: str = text(FORMAT_VERSION, 100)

@@ -70,5 +70,6 @@ TRAINING_OPTIONS = (
     "stratified",
     "balance_prior",
     "least_improvement",
+    "keep_recent",
 )
 FIRST_OPTIONAL = "enlarge"  # in TRAINING_OPTIONS; workflows from before it came still run

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
 from ..files.sentences import about_file, shown
-from ..files.tensor_file import read, to_bytes
+from ..files.tensor_file import read, read_metadata, to_bytes
 from ..files.tensor_file_fields import from_strings, to_strings
 from ..files.tensor_file_header import Kind, Limits
 from ..training_info import FORMAT_VERSION, LONGEST_PROMPT, TrainingInfo
@@ -121,6 +121,11 @@ class ReferenceContext:
                 raise ValueError(f"is damaged: {error}") from error
         except ValueError as error:
             raise ValueError(about_file(KIND.noun, path, error)) from error
+
+
+def read_info(path: str | Path) -> TrainingInfo:
+    """What a context file says of its training, without its tensors. Raises ValueError where it is none."""
+    return TrainingInfo(**{"pack_version": "", **from_strings(TrainingInfo, read_metadata(path, LIMITS, KIND))})
 
 
 def _from_file(tensors: dict[str, Tensor], metadata: dict[str, str]) -> ReferenceContext:
