@@ -46,11 +46,13 @@ class LoadContext(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, context_name: str) -> bool | str:
-        """In place of ComfyUI's own check, which says that '' is not in []."""
-        if context_name in folder_paths.get_filename_list(FOLDER):
+    def validate_inputs(cls, context_name: str | None = None) -> bool | str:
+        """In place of ComfyUI's own check, which says that '' is not in []. A name that comes by a wire is not known
+        yet."""
+        names = folder_paths.get_filename_list(FOLDER)
+        if context_name is None or context_name in names:
             return True
-        if not folder_paths.get_filename_list(FOLDER):
+        if not names:
             return NOTHING_SAVED
         return f"{quoted(context_name, 100)} is not in models/{FOLDER}, expected one of the files in the list"
 

@@ -92,12 +92,12 @@ class RecentContexts:
             return run
         try:
             name = self._keep(key, run)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: tokens that no file takes
             return replace(run, info=f"{run.info}\nnote: not kept among the recent contexts: {error}")
         return replace(run, info=f"{run.info}\nkept as: {name}")
 
     def _keep(self, key: str | None, run: FinishedRun) -> str:
-        """Its name. Raises OSError in one sentence where it cannot be written."""
+        """Its name. Raises OSError or ValueError in one sentence where it cannot be written."""
         now = time.localtime()
         prompt = " ".join(run.context.info.prompt.split())
         words = safe_file_name(prompt, LONGEST_WORDS) if prompt else "no prompt"

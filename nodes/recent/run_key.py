@@ -45,7 +45,7 @@ def run_key(
         fingerprint.add(references if isinstance(references, ReferenceList) else list(references))
         fingerprint.add((framing, settings, augmentation))
         fingerprint.add((options.mask_reduction, options.recompute, options.precision))
-    except CannotTell:
+    except (CannotTell, RuntimeError, AttributeError, TypeError):  # weights of kinds that are not known here
         return None
     return fingerprint.hexdigest()
 
