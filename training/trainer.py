@@ -175,6 +175,7 @@ class Trainer:
             final_loss=self.history.final_loss(),
             seed=self.settings.seed,
             image_size=self.references[0].image_size,
+            settings=self.settings.to_record(),
         )
         return self.trainable.export(kept, info)
 
