@@ -19,6 +19,7 @@ from ..trainables.context_file import ReferenceContext
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
 from .prompt import TagEncoder
+from .scenery import scenery
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
 TIMESTEP_SCALE = 100.0
@@ -30,6 +31,7 @@ class MiniatureBackbone(RectifiedFlow):
     model_family = "miniature"
     size_multiple = 16
     level_shift = 1.0
+    guidance = 1.5
 
     def __init__(self, path: Path = WEIGHTS, device: torch.device | str = "cpu") -> None:
         with safe_open(path, framework="pt") as file:
@@ -46,6 +48,7 @@ class MiniatureBackbone(RectifiedFlow):
                 module.load_state_dict({name.removeprefix(part + "."): file.get_tensor(name).float() for name in names})
                 module.eval().requires_grad_(False).to(device)
         self.device = torch.device(device)
+        self.scenery = scenery()
         self.num_blocks = self.transformer.size.num_blocks
         self.context_dim = self.transformer.size.crossattn_emb_channels
 
@@ -79,7 +82,7 @@ def sample(
     size: tuple[int, int],
     tokens: Tensor | None = None,
     steps: int = 24,
-    guidance: float = 1.5,
+    guidance: float = MiniatureBackbone.guidance,
     context: ReferenceContext | None = None,
 ) -> Tensor:
     """Pictures [len(seeds),H,W,3] by Euler steps with classifier-free guidance against the empty prompt.
