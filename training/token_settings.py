@@ -9,12 +9,13 @@ from ..declared import ARTIST, setting
 
 TRAINING, SCHEDULE, TOKENS = "Training", "Schedule", "Tokens and when to stop"
 
-TokenNorm = Literal["prompt", "free"]
+TokenNorm = Literal["prompt", "unbounded", "raw"]
 
 TOKEN_NORMS: dict[TokenNorm, str] = {
-    "prompt": "no longer than the prompt's own vectors, in whose length tokens and rates are counted, so that the same "
-    "rate suits every model and the prompt keeps its say",
-    "free": "as long as the loss makes them, in the model's own units",
+    "prompt": "no longer than the prompt's own vectors, in whose length tokens and rates are counted, so that a rate "
+    "means the same on every model and the prompt keeps its say",
+    "unbounded": "counted in the same length, but as long as the loss makes them",
+    "raw": "as long as the loss makes them, tokens and rates in the model's own units, as in version 0.1",
 }
 
 
@@ -40,8 +41,8 @@ class TokenSettings:
     )
     init_std: float = setting(
         0.02,
-        help="How far from zero the tokens start, as a standard deviation; with token_norm 'prompt' as a share of the "
-        "prompt's own. Small values start close to the untouched model.",
+        help="How far from zero the tokens start, as a standard deviation; as a share of that of "
+        "prompts unless token_norm is raw. Small values start close to the untouched model.",
         topic=TRAINING,
         least=0.0,
         most=1000.0,

@@ -45,9 +45,8 @@ def context_trainer(
         raise ValueError("no reference image came, expected at least one")
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
-    unit = 1.0
-    if settings.token_norm == "prompt":
-        unit = unit_of_prompts([reference.conditioning for reference in references])
+    prompts = [reference.conditioning for reference in references]
+    unit = 1.0 if settings.token_norm == "raw" else unit_of_prompts(prompts)
     tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit)
     model: Backbone = GuidedBackbone(backbone, settings.guidance) if settings.negative_tokens else backbone
     return Trainer(model, tokens, references, settings, generator)

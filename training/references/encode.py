@@ -21,7 +21,7 @@ from .augmentation import (
     pasted_count,
     pasted_images,
 )
-from .background_source import BackgroundSources, background_sources
+from .background_source import BackgroundSource, BackgroundSources, background_sources
 from .caption import draw_prompts
 from .reference import Reference
 
@@ -69,7 +69,11 @@ class EncodedReference:
 
     def without_augmentation(self) -> EncodedReference:
         """As the evaluation shows it: not mirrored, its prompt without chance."""
-        return replace(self, augmented=())
+        return replace(self, augmented=(), held_back=())
+
+    def held_back_views(self) -> EncodedReference:
+        """Shown as the views that training never sees, of which there are some."""
+        return replace(self, augmented=self.held_back, held_back=())
 
 
 # Of pictures that are shown as they are.
@@ -193,19 +197,20 @@ class _ImageEncoder:
             whole = whole or prepared
             shown.append(self._view(prepared))
         assert whole is not None
-        pasted, held_back = [], []
+        pasted: tuple[_View, ...] = ()
+        held_back: tuple[_View, ...] = ()
         if self.sources is not None:
-            for source, views, wanted in (
-                (self.sources.training, pasted, pasted_count(self.count)),
-                (self.sources.held_back, held_back, max(1, HELD_BACK // self.count)),
-            ):
-                for moved, words in pasted_images(whole, source, self.augmentation, wanted, self.generator):
-                    views.append(self._view(moved, words))
+            pasted = self._pasted(whole, self.sources.training, pasted_count(self.count))
+            held_back = self._pasted(whole, self.sources.held_back, max(1, HELD_BACK // self.count))
         height, width = whole.image.shape[:2]
         weight = reference.weight * reference.repeats
         return _EncodedImage(
-            tuple(shown), tuple(pasted), tuple(held_back), reference.caption, weight, reference.name, (width, height)
+            tuple(shown), pasted, held_back, reference.caption, weight, reference.name, (width, height)
         )
+
+    def _pasted(self, whole: Reference, source: BackgroundSource, count: int) -> tuple[_View, ...]:
+        moved = pasted_images(whole, source, self.augmentation, count, self.generator)
+        return tuple(self._view(picture, words) for picture, words in moved)
 
     def _view(self, prepared: Reference, words: str | None = None) -> _View:
         latent = self.backbone.encode_image(prepared.image[None])
