@@ -23,7 +23,7 @@ class PretrainingSettings:
     codec_batch: int = 32
     codec_learning_rate: float = 2e-3
     codec_noise: float = 0.05
-    steps: int = 7500
+    steps: int = 5000
     batch_size: int = 48
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
