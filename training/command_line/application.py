@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -59,7 +60,8 @@ def inspect(context: Annotated[Path, typer.Argument(help="A context.safetensors.
     if loaded.negative is not None:
         typer.echo(f"negative_tokens: {list(loaded.negative.tokens.shape)}")
     for name, value in vars(loaded.info).items():
-        typer.echo(f"{name}: {printable(value, LONGEST_VALUE)}")
+        shown = json.dumps(value) if name == "settings" else value
+        typer.echo(f"{name}: {printable(shown, LONGEST_VALUE)}")
 
 
 @app.command()

@@ -23,6 +23,7 @@ from .autoencoder import Autoencoder
 from .identity import identity_tags
 from .pose import EXPRESSIONS
 from .prompt import TagEncoder
+from .scenery import scenery
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
 TIMESTEP_SCALE = 100.0
@@ -35,6 +36,7 @@ class MiniatureBackbone(RectifiedFlow):
     model_family = "miniature"
     size_multiple = 16
     level_shift = 1.0
+    guidance = GUIDANCE
 
     def __init__(self, path: Path = WEIGHTS, device: torch.device | str = "cpu") -> None:
         with safe_open(path, framework="pt") as file:
@@ -51,6 +53,7 @@ class MiniatureBackbone(RectifiedFlow):
                 module.load_state_dict({name.removeprefix(part + "."): file.get_tensor(name).float() for name in names})
                 module.eval().requires_grad_(False).to(device)
         self.device = torch.device(device)
+        self.scenery = scenery()
         self.num_blocks = self.transformer.size.num_blocks
         self.context_dim = self.transformer.size.crossattn_emb_channels
 
