@@ -34,7 +34,8 @@ class Row:
     much of the reference's own pose is seen where prompts leave it open, 0..1.
     leak: how far predictions outside the mask move in other scenes under their own prompts, over the error there.
     inside_before, inside_after: the evaluation loss of the pictures trained on. elsewhere: the loss inside the mask in
-    other scenes, over the one without context. seconds: of the training.
+    other scenes, over the one without context. seconds: of the training. unseen: the evaluation loss on views that
+    training holds back, over the one without context; unseen_leak: the leak there. rate: which training found itself.
     frontier: [scale, identity, obedience] of a few samples at each scale of the context.
     """
 
@@ -66,6 +67,9 @@ class Row:
     own_pose_base: float
     top1_base: float
     top1_true: float
+    unseen: float | None
+    unseen_leak: float | None
+    rate: float | None
     frontier: list[list[float]]
     recipe: dict[str, Any] = field(default_factory=dict)
 
@@ -84,6 +88,7 @@ def run(
 ) -> list[Row]:
     """A row for each guidance. show: gets the guidance and the samples [PROMPTS*SEEDS,H,W,3] of the named prompts."""
     result = train(yard, recipe)
+    before, after = result.before, result.after
     elsewhere = yard.grid.measure(result.trained.positive.at)
     rows = []
     for guidance in GUIDANCES:
@@ -95,11 +100,14 @@ def run(
                 training=name,
                 guidance=guidance,
                 leak=elsewhere.leak,
-                inside_before=result.before.inside,
-                inside_after=result.after.inside,
+                inside_before=before.inside,
+                inside_after=after.inside,
                 elsewhere=elsewhere.inside / yard.grid.before.inside,
                 seconds=result.seconds,
-                frontier=frontier(yard, result.trained, guidance),
+                unseen=after.unseen / before.unseen if after.unseen is not None and before.unseen else None,
+                unseen_leak=after.unseen_leak,
+                rate=result.found_rate.rate if result.found_rate.steps else None,
+                frontier=frontier(yard, result.trained, guidance, seen),
                 recipe=recipe.record(),
                 **figures(yard, seen, guidance),  # type: ignore[arg-type]
             )
@@ -125,13 +133,12 @@ def figures(yard: Yardstick, seen: Seen, guidance: float) -> dict[str, float | N
     }
 
 
-def frontier(yard: Yardstick, context: ReferenceContext, guidance: float) -> list[list[float]]:
-    """[scale, identity, obedience] at each of `SCALES`, all of the same few samples."""
-    _, whole = yard.base(guidance)
-    base, truth = few(whole), few(yard.truth)
+def frontier(yard: Yardstick, context: ReferenceContext, guidance: float, whole: Seen) -> list[list[float]]:
+    """[scale, identity, obedience] at each of `SCALES`, all of the same few samples; `whole` are those at scale 1."""
+    base, truth = few(yard.base(guidance)[1]), few(yard.truth)
     found = []
     for scale in SCALES:
-        seen = yard.few_samples(scaled(context, scale), guidance)
+        seen = few(whole) if scale == 1 else yard.few_samples(scaled(context, scale), guidance)
         shown = carry_score.identity(seen, base, truth, yard.who)["identity"]
         found.append([scale, shown, carry_score.obedience(seen, base, yard.asked)["obedience"]])
     return found

@@ -1,4 +1,4 @@
-"""The trainings that are compared: the defaults, the oracle with six pictures, version 0.1, and every mechanism alone.
+"""The trainings that are compared: the defaults, the oracle with six pictures, version 0.1, and each mechanism alone.
 
 A row of the table is a line of `TRAININGS`.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from ..aims import AimOptions
 from ..references.augmentation import ImageAugmentation
 from ..settings import TrainingSettings
 
@@ -61,6 +62,7 @@ TODAY = Recipe(
         patience=0,
         noise_pool=0,
         num_tokens=16,
+        token_norm="raw",
         init_std=0.02,
         init_text="",
         negative_tokens=0,
@@ -71,17 +73,19 @@ TODAY = Recipe(
         prior_weight=1.6,
         balance_prior=True,
     ),
-    ImageAugmentation(flip=False, random_crop=0.0, backgrounds="its own"),
+    ImageAugmentation(flip=False, random_crop=0.0, cut_paste=0.0, backgrounds="its own"),
 )
 DEFAULTS = Recipe()
+AS_IT_IS = AimOptions("this picture, most detail")
 
 TRAININGS: dict[str, Recipe] = {
     "defaults": DEFAULTS,
     "six pictures": DEFAULTS.but(pictures=6),
     "today": TODAY,
-    "today, six pictures": TODAY.but(pictures=6),
+    "bounded tokens alone": TODAY.but(token_norm="prompt"),
+    "automatic rate alone": TODAY.but(token_norm="unbounded", learning_rate="auto"),
+    "cut-paste alone": TODAY.but(cut_paste=0.75, backgrounds="drawn"),
     "random crops alone": TODAY.but(random_crop=0.3),
-    "plain backgrounds alone": TODAY.but(backgrounds="plain colours"),
-    "fewer tokens alone": TODAY.but(num_tokens=4),
-    "low rate alone": TODAY.but(learning_rate="0.02"),
+    "defaults, plain backgrounds": DEFAULTS.but(backgrounds="plain colours"),
+    "aim: this picture": Recipe(AS_IT_IS.settings(DEFAULTS.settings), AS_IT_IS.images(DEFAULTS.images)),
 }

@@ -51,7 +51,7 @@ class Yardstick:
     @cached_property
     def grid(self) -> EvaluationGrid:
         """The character in one true picture for each prompt."""
-        encoded = encoded_scenes(self.backbone, self._true_scenes[::SEEDS], ImageAugmentation())
+        encoded = encoded_scenes(self.backbone, self._true_scenes[::SEEDS], ImageAugmentation(cut_paste=0.0))
         return EvaluationGrid(self.backbone, encoded, GRID_ENTRIES)
 
     def base(self, guidance: float) -> tuple[Tensor, Seen]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import multiprocessing
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -135,7 +136,7 @@ def _models() -> tuple[MiniatureBackbone, Judge]:
 
 def sheet_path(folder: Path, seed: int, training: str) -> Path:
     """Where the samples of a training are kept."""
-    return folder / "samples" / str(seed) / f"{training.replace(' ', '_')}.png"
+    return folder / "samples" / str(seed) / f"{re.sub(r'[^A-Za-z0-9]+', '_', training)}.png"
 
 
 def _columns(
