@@ -10,7 +10,8 @@ from comfy_api.latest import io
 from ..masking.wording import printable
 from ..training.trainables.context_file import ReferenceContext
 from .folders.contexts import FOLDER, context_path
-from .socket_types import CATEGORY, Context
+from .node_schema import USE, node_schema
+from .socket_types import Context
 
 # Of info, in characters: all of a long prompt, and not of a text that only fills the page.
 LONGEST_LINE = 4000
@@ -21,12 +22,20 @@ class LoadContext(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainLoadContext",
-            display_name="AnimaFastTrain - Load Context",
-            category=CATEGORY,
+            display_name="Load Context",
+            category=USE,
             description="Loads a context that was saved to models/anima_contexts.",
-            search_aliases=["import context", "open context", "load embedding", "load tokens"],
+            search_aliases=[
+                "anima context",
+                "saved character",
+                "load character",
+                "load embedding",
+                "load tokens",
+                "import context",
+                "open context",
+            ],
             inputs=[
                 io.Combo.Input(
                     "context_name",
