@@ -51,6 +51,20 @@ class LoadContext(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, context_name: str) -> bool | str:
+        """Asked in place of ComfyUI's own look into the list, whose words for an empty one nobody understands."""
+        try:
+            context_path(context_name)
+        except ValueError as reason:
+            if folder_paths.get_filename_list(FOLDER):
+                return f"{reason}; press R to list what was saved since the page was opened"
+            return (
+                "no context is saved yet: connect Save Context to a training node and press Run, then press R and "
+                "choose it here"
+            )
+        return True
+
+    @classmethod
     def fingerprint_inputs(cls, context_name: str) -> tuple[float, int] | str:
         """So that a file that changed under the same name is read again."""
         try:

@@ -89,4 +89,9 @@ class PatchModel(io.ComfyNode):
         end_percent: float,
         apply_to: ApplyTo,
     ) -> io.NodeOutput:
+        if start_percent >= end_percent:
+            raise ValueError(
+                f"start_percent is {start_percent:g} and end_percent {end_percent:g}, expected an end after the start: "
+                "as it is, the context acts in no step"
+            )
         return io.NodeOutput(patch_model(model, context, reference_context_scale, start_percent, end_percent, apply_to))

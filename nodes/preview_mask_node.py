@@ -12,6 +12,7 @@ from torch.nn import functional
 from ..declared import settings_of
 from ..masking.framing import Framing
 from ..masking.preview import preview_reference, preview_tensor
+from ..training.references.enlargement import enlargement_of
 from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
 from .anima.family import ANIMA
@@ -85,7 +86,12 @@ class PreviewTrainingMask(io.ComfyNode):
                 (height // ANIMA.cell_pixels, width // ANIMA.cell_pixels), options.mask_reduction
             )
             assert prepared.mask is not None
-            sheets.append(preview_reference(prepared.image, prepared.mask, latent_mask, prepared.name))
+            enlarged = enlargement_of(reference, framing)
+            sheets.append(
+                preview_reference(
+                    prepared.image, prepared.mask, latent_mask, prepared.name, [enlarged] if enlarged else []
+                )
+            )
             latent_masks.append(latent_mask)
         image = preview_tensor(sheets)
         return io.NodeOutput(image, stacked(latent_masks), ui=ui.PreviewImage(image, cls=cls))
