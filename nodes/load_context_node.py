@@ -89,6 +89,8 @@ def describe_context(context: ReferenceContext) -> str:
         f"steps: {info.steps}, learning rate: {info.learning_rate}, seed: {info.seed}",
         f"references: {info.reference_count}, coverage: {', '.join(f'{share:.1%}' for share in info.coverage)}",
     ]
+    changed = ", ".join(f"{name} {value}" for name, value in info.changed_settings().items())
+    lines.append(f"settings that are not the defaults: {changed or 'none'}" if info.settings else "settings: not known")
     if info.inside_before is not None and info.inside_after is not None:
         lines.append(f"evaluation loss inside the mask: {info.inside_before:.4f} before, {info.inside_after:.4f} after")
     if info.outside_before is not None and info.outside_after is not None:

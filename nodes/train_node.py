@@ -68,7 +68,7 @@ class TrainContextTokens(io.ComfyNode):
         options = options or TrainingOptions()
         settings = options.training_settings(inputs)
         together = join_references(whole_references(reference_image, attention_map), references)
-        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt)
+        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt, inputs)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
 
@@ -123,14 +123,14 @@ class MaskTrainContextTokens(io.ComfyNode):
         together = join_references(
             masked_references(reference_image, training_mask, options, attention_map), references
         )
-        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt)
+        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt, inputs)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
 
 def training_inputs(masked: bool) -> list[io.Input]:
     """The inputs of both nodes, which differ by the mask alone."""
     sockets = {each.id: each for each in (*model_sockets(), *reference_sockets(masked))}
-    return in_order(settings_in(of_training_nodes=True), TRAINING_NODES, sockets, more=FIXED_SEED)
+    return in_order(settings_in(of_training_nodes=True), TRAINING_NODES, sockets, "aim", FIXED_SEED)
 
 
 def model_sockets() -> list[io.Input]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from .files.tensor_file_fields import number, numbers, text, whole, wholes
+from ..declared import changed_texts, from_record
+from .files.tensor_file_fields import number, numbers, plain_object, text, whole, wholes
+from .settings import TrainingSettings
 
 PACK_VERSION = "0.1.0"
 FORMAT_VERSION = "1.1"  # from 1.1 on files carry a checksum
@@ -12,6 +16,8 @@ FORMAT_VERSION = "1.1"  # from 1.1 on files carry a checksum
 LARGEST_LOSS = 1e30
 LONGEST_PROMPT = 100_000  # characters, of all references together
 MOST_REFERENCES = 10_000
+MOST_SETTINGS = 1000  # names and values
+LONGEST_SETTING = 20_000  # characters, of a learning rate's schedule
 
 
 @dataclass(frozen=True)
@@ -35,5 +41,14 @@ class TrainingInfo:
     final_loss: float | None = number(None, 0, LARGEST_LOSS)
     seed: int | None = whole(None, 0, 2**64 - 1)
     image_size: tuple[int, ...] = wholes(2, 1, 10**6)  # width, height in pixels
+    settings: Mapping[str, Any] = plain_object(MOST_SETTINGS, LONGEST_SETTING)  # all of them, by public id
     pack_version: str = text(PACK_VERSION, 100)
     format_version: str = text(FORMAT_VERSION, 100)
+
+    def changed_settings(self) -> dict[str, str]:
+        """The settings that were not at this version's defaults, as texts by public id; none where the file names
+        none, or values that this version refuses."""
+        try:
+            return changed_texts(from_record(TrainingSettings, self.settings))
+        except ValueError:
+            return {}

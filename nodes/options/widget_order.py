@@ -21,6 +21,7 @@ TRAINING_NODES = (
     "options",
     "references",
     "attention_map",
+    "aim",
 )
 
 TRAINING_OPTIONS = (
@@ -70,5 +71,7 @@ TRAINING_OPTIONS = (
     "stratified",
     "balance_prior",
     "least_improvement",
+    "cut_paste",
+    "token_norm",
 )
 FIRST_OPTIONAL = "enlarge"  # in TRAINING_OPTIONS; workflows from before it came still run

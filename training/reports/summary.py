@@ -26,7 +26,7 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
         f"verdict: {verdict(result)}",
         f"steps: {info.steps} of batch {result.settings.batch_size}"
         + (f" x {result.settings.gradient_accumulation}" if result.settings.gradient_accumulation > 1 else ""),
-        f"learning rate: {info.learning_rate} ({result.settings.rate_shape})",
+        f"learning rate: {_rate(result)} ({result.settings.rate_shape})",
         result.trained.summary(),
         f"references: {info.reference_count}",
     ]
@@ -48,6 +48,13 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
     lines += [f"note: {note}" for note in (*notes, *result.warnings)]
     lines += [f"hint: {hint}" for hint in hints(result)]
     return "\n".join(lines)
+
+
+def _rate(result: TrainingResult) -> str:
+    found = result.found_rate
+    if not found.steps:
+        return result.settings.learning_rate
+    return f"{found.rate:.3g}, found by {found.steps} trial steps"
 
 
 def _change(before: float, after: float) -> str:
