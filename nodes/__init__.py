@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .add_reference_node import AddReference
 from .collage_node import ReferenceCollage
 from .compare_contexts_node import CompareContexts
+from .example_reference_node import ExampleReference
 from .folders.contexts import register_folder
 from .folders.painted_uploads import register_painted_uploads
 from .load_context_node import LoadContext
@@ -35,6 +36,7 @@ class AnimaFastTrainExtension(ComfyExtension):
             PreviewTrainingMask,
             MaskSourceNode,
             ShapeTrainingMask,
+            ExampleReference,
             AddReference,
             LoadReferenceFolder,
             ReferenceCollage,

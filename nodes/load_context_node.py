@@ -10,7 +10,8 @@ from comfy_api.latest import io
 from ..masking.wording import printable
 from ..training.trainables.context_file import ReferenceContext
 from .folders.contexts import FOLDER, context_path
-from .socket_types import CATEGORY, Context
+from .node_schema import USE, node_schema
+from .socket_types import Context
 
 # Of info, in characters: all of a long prompt, and not of a text that only fills the page.
 LONGEST_LINE = 4000
@@ -21,12 +22,20 @@ class LoadContext(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainLoadContext",
-            display_name="AnimaFastTrain - Load Context",
-            category=CATEGORY,
+            display_name="Load Context",
+            category=USE,
             description="Loads a context that was saved to models/anima_contexts.",
-            search_aliases=["import context", "open context", "load embedding", "load tokens"],
+            search_aliases=[
+                "anima context",
+                "saved character",
+                "load character",
+                "load embedding",
+                "load tokens",
+                "import context",
+                "open context",
+            ],
             inputs=[
                 io.Combo.Input(
                     "context_name",
@@ -40,6 +49,20 @@ class LoadContext(io.ComfyNode):
                 io.String.Output("info", tooltip="What the context was trained with."),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, context_name: str) -> bool | str:
+        """Asked in place of ComfyUI's own look into the list, whose words for an empty one nobody understands."""
+        try:
+            context_path(context_name)
+        except ValueError as reason:
+            if folder_paths.get_filename_list(FOLDER):
+                return f"{reason}; press R to list what was saved since the page was opened"
+            return (
+                "no context is saved yet: connect Save Context to a training node and press Run, then press R and "
+                "choose it here"
+            )
+        return True
 
     @classmethod
     def fingerprint_inputs(cls, context_name: str) -> tuple[float, int] | str:

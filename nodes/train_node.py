@@ -11,11 +11,12 @@ from torch import Tensor
 from ..training.references.reference_list import ReferenceList
 from ..training.run_options import settings_in
 from ..training.settings import TrainingSettings
+from .node_schema import TRAIN, node_schema
 from .options.declared_inputs import in_order
 from .options.training_options import TrainingOptions
 from .options.widget_order import TRAINING_NODES
 from .reference_sockets import join_references, masked_references, whole_references
-from .socket_types import CATEGORY, Context, LossMap, Options, References
+from .socket_types import Context, LossMap, Options, References
 from .training_run import train_on_references
 
 # a seed that changes by itself trains again at every run
@@ -27,19 +28,24 @@ class TrainContextTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainReferenceContext",
-            display_name="AnimaFastTrain - Train Context Tokens",
-            category=CATEGORY,
-            description="Learns a reference picture as context tokens that Anima reads beside the prompt. The model "
-            "itself stays as it is.",
+            display_name="Anima Train (no LoRA)",
+            category=TRAIN,
+            description="Learns a whole picture, its style or its place, as context tokens that Anima reads beside the "
+            "prompt. The model stays as it is. For a character, Anima MaskTrain leaves the background out.",
             search_aliases=[
+                "style",
+                "anima",
+                "train",
+                "whole picture",
                 "textual inversion",
                 "train embedding",
+                "train style",
                 "anima training",
-                "reference context",
                 "soft prompt",
                 "train tokens",
+                "reference context",
             ],
             has_intermediate_output=True,  # keeps info on the node when the run comes from cache
             inputs=training_inputs(masked=False),
@@ -71,18 +77,26 @@ class MaskTrainContextTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainMaskedReferenceContext",
-            display_name="AnimaFastTrain - MaskTrain Context Tokens",
-            category=CATEGORY,
+            display_name="Anima MaskTrain",
+            category=TRAIN,
             description="Learns what a mask selects in a reference picture as context tokens that Anima reads beside "
             "the prompt. What the mask leaves out stays as the model draws it.",
             search_aliases=[
-                "masked training",
+                "anima",
+                "character",
+                "train",
+                "lora",
+                "ipadapter",
                 "mask train",
-                "textual inversion",
+                "train lora",
                 "train character",
+                "masked training",
+                "character reference",
                 "anima training",
+                "textual inversion",
+                "dreambooth",
                 "masked loss",
             ],
             has_intermediate_output=True,

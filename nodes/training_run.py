@@ -14,7 +14,9 @@ from comfy_api.latest import io, ui
 
 from ..masking.framing import Framing
 from ..training.references.augmentation import Augmentation
+from ..training.references.caption import refuse_unnamed
 from ..training.references.encode import EncodedReference, encode_references
+from ..training.references.enlargement import noting_enlargement
 from ..training.references.reference import Reference
 from ..training.reports.loss_map import loss_map_of
 from ..training.reports.memory import peak_memory
@@ -44,6 +46,7 @@ def train_on_references(
 ) -> io.NodeOutput:
     """context, info and loss_map, with info shown on the node. Raises ValueError in one sentence for what cannot be
     trained on."""
+    refuse_unnamed(augmentation.captions)
     checkpoints, resume = options.checkpoints.plan(), options.checkpoints.resumed_state()
     options.previews.folder()  # a name that is refused is refused before anything is encoded
     with (
@@ -52,9 +55,11 @@ def train_on_references(
         peak_memory(model.load_device) as peak,
     ):
         prompts = torch.Generator().manual_seed(settings.seed)
-        encoded = encode_references(backbone, references, framing, options.mask_reduction, augmentation, prompts)
+        enlarged: list[str] = []
+        noted = noting_enlargement(references, framing, enlarged)
+        encoded = encode_references(backbone, noted, framing, options.mask_reduction, augmentation, prompts)
         result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, options.previews)
-    info = describe(result, peak.mib, notes)
+    info = describe(result, peak.mib, (*enlarged, *notes))
     return io.NodeOutput(result.trained, info, loss_map_of(result.history), ui=ui.PreviewText(info))
 
 

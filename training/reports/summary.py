@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...masking.latent import LARGEST_COVERAGE, SMALLEST_COVERAGE
+from ...masking.latent import LARGEST_COVERAGE, SMALL_COVERAGE, SMALLEST_COVERAGE
 from ..result import FINAL_LOSS_STEPS, TrainingResult
 from ..settings import TrainingSettings
 
@@ -122,6 +122,11 @@ def hints(result: TrainingResult) -> list[str]:
         if share < SMALLEST_COVERAGE:
             found.append(
                 f"the mask of reference {number} selects only {share:.2%} of the picture; crop to it or paint more"
+            )
+        elif share < SMALL_COVERAGE:
+            found.append(
+                f"the mask of reference {number} selects only {share:.1%} of the picture; crop_to_mask in Training "
+                "Options lets the subject fill the frame"
             )
         elif share > LARGEST_COVERAGE:
             found.append(f"the mask of reference {number} selects {share:.0%} of the picture; is it inverted?")
