@@ -18,6 +18,7 @@ FITS: dict[Fit, str] = {
 
 
 PICTURE = "Mask and picture"
+LARGEST_ENLARGEMENT = 2.0  # of the sides; what is enlarged more is mostly invented
 
 
 @dataclass(frozen=True)
@@ -114,3 +115,15 @@ def frame(framed: Framed, framing: Framing) -> tuple[Framed, tuple[int, int]]:
     if framing.fit == "crop":
         framed = crop_to_aspect(framed, target[0] / target[1])
     return framed, target
+
+
+def enlargement_warning(source: tuple[int, int], target: tuple[int, int]) -> str:
+    """A sentence where a picture or its crop of (width, height) is enlarged more than twice to its training size, else
+    nothing."""
+    factor = math.sqrt(target[0] * target[1] / (source[0] * source[1]))
+    if factor <= LARGEST_ENLARGEMENT:
+        return ""
+    return (
+        f"it is enlarged {factor:.1f} times for training, from {source[0]}x{source[1]} to {target[0]}x{target[1]} "
+        "pixels: bring a larger picture, or lower training_image_size"
+    )

@@ -23,6 +23,7 @@ Mask = TypeVar("Mask")
 # Where a warning is due: a drawn area that vanishes, a mask that is hardly there, a mask that is hardly a mask.
 LARGEST_VANISHED_SHARE = 0.20
 SMALLEST_COVERAGE = 0.01
+SMALL_COVERAGE = 0.08  # below it a crop gives the subject several times the cells
 LARGEST_COVERAGE = 0.90
 
 
@@ -102,6 +103,11 @@ class ReductionReport:
             sentences.append(
                 f"The mask covers only {self.latent_coverage:.2%} of the frame, so there is little to learn from; crop "
                 "to the mask, or grow it."
+            )
+        elif self.latent_coverage < SMALL_COVERAGE:
+            sentences.append(
+                f"The mask covers only {self.latent_coverage:.1%} of the frame: switch crop_to_mask on in Training "
+                "Options, so that the subject fills it."
             )
         if self.latent_coverage > LARGEST_COVERAGE:
             sentences.append(

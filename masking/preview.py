@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
-from .latent import ReductionReport, report_reduction
+from .latent import report_reduction
 from .pixels import picture_of, tensor_of
 from .wording import printable
 
@@ -35,8 +36,11 @@ def overlay(image: Tensor, weight: Tensor, strength: float = 0.6) -> Tensor:
     return shown * (1 - edge) + image.new_tensor(LEARNED) / 255 * edge
 
 
-def preview_reference(image: Tensor, mask: Tensor, latent_mask: Tensor, title: str) -> Image.Image:
-    """Three panels side by side (picture, mask as drawn, latent mask as squares of its true size) above the figures.
+def preview_reference(
+    image: Tensor, mask: Tensor, latent_mask: Tensor, title: str, warnings: Sequence[str] = ()
+) -> Image.Image:
+    """Three panels side by side (picture, mask as drawn, latent mask as squares of its true size) above the figures,
+    and below them what an artist should know: `warnings`, and what the reduction to latent cells brings.
 
     image: [h,w,3] at training size; mask: [H,W] of any resolution over the same rectangle; latent_mask: [1,1,h',w'].
     """
@@ -60,7 +64,7 @@ def preview_reference(image: Tensor, mask: Tensor, latent_mask: Tensor, title: s
         f"mask as drawn: {report.drawn_coverage:.1%} of the frame is learned",
         f"latent mask {latent_width}x{latent_height}: coverage {report.latent_coverage:.1%}",
     ]
-    return _sheet(panels, captions, report)
+    return _sheet(panels, captions, [*warnings, *report.warnings])
 
 
 def preview_tensor(sheets: list[Image.Image]) -> Tensor:
@@ -85,12 +89,12 @@ def words_sheet(text: str, width: int) -> Image.Image:
     return sheet
 
 
-def _sheet(panels: list[Tensor], captions: list[str], report: ReductionReport) -> Image.Image:
+def _sheet(panels: list[Tensor], captions: list[str], told: list[str]) -> Image.Image:
     font = ImageFont.load_default(size=18)
     width = sum(panel.shape[1] for panel in panels) + MARGIN * (len(panels) + 1)
     letters = max(24, panels[0].shape[1] // 10)
     wrapped = [textwrap.wrap(caption, letters) for caption in captions]
-    warnings = [line for text in report.warnings for line in textwrap.wrap(f"Warning: {text}", max(40, width // 10))]
+    warnings = [line for text in told for line in textwrap.wrap(f"Warning: {text}", max(40, width // 10))]
     caption_lines = max(len(lines) for lines in wrapped)
     height = MARGIN * 3 + panels[0].shape[0] + LINE_HEIGHT * (caption_lines + len(warnings))
     sheet = Image.new("RGB", (width, height), PAPER)

@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .add_reference_node import AddReference
 from .collage_node import ReferenceCollage
 from .compare_contexts_node import CompareContexts
+from .example_reference_node import ExampleReference
 from .folders.context_routes import register_context_routes
 from .folders.contexts import register_folder
 from .folders.painted_uploads import register_painted_uploads
@@ -39,6 +40,7 @@ class AnimaFastTrainExtension(ComfyExtension):
             PreviewTrainingMask,
             MaskSourceNode,
             ShapeTrainingMask,
+            ExampleReference,
             AddReference,
             LoadReferenceFolder,
             ReferenceCollage,

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from ..training.references.reference import references_from_batch, unmasked_references
 from ..training.references.reference_list import ReferenceList
-from .socket_types import CATEGORY, References
+from .node_schema import REFERENCES, node_schema
+from .socket_types import References
 
 
 class AddReference(io.ComfyNode):
@@ -15,18 +16,19 @@ class AddReference(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainAddReference",
-            display_name="AnimaFastTrain - Add Reference",
-            category=CATEGORY,
+            display_name="Add Reference",
+            category=REFERENCES,
             description="Adds a picture to the references of a training node. Chain several; their sizes may differ.",
             search_aliases=[
+                "reference",
+                "caption",
+                "dataset",
                 "reference image",
                 "training image",
-                "dataset",
-                "multiple references",
-                "caption",
                 "more pictures",
+                "multiple references",
             ],
             inputs=[
                 io.Image.Input(

@@ -10,8 +10,9 @@ from ..declared import values_of
 from ..masking.collage import CollageLayout, compose_collage
 from ..training.references.caption import join_captions as joined_caption
 from ..training.references.reference_list import ReferenceList
+from .node_schema import REFERENCES, node_schema
 from .options.declared_inputs import inputs_of
-from .socket_types import CATEGORY, References
+from .socket_types import References
 
 
 class ReferenceCollage(io.ComfyNode):
@@ -19,13 +20,21 @@ class ReferenceCollage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainReferenceCollage",
-            display_name="AnimaFastTrain - Reference Collage",
-            category=CATEGORY,
+            display_name="Reference Collage",
+            category=REFERENCES,
             description="Puts references side by side into one picture with one mask, so that each training step sees "
             "all of them.",
-            search_aliases=["image grid", "contact sheet", "combine images", "stitch", "montage", "character sheet"],
+            search_aliases=[
+                "collage",
+                "montage",
+                "stitch",
+                "image grid",
+                "contact sheet",
+                "combine images",
+                "character sheet",
+            ],
             inputs=[
                 References.Input("references", tooltip="From Add Reference or Load Reference Folder."),
                 *inputs_of(CollageLayout),

@@ -16,7 +16,8 @@ from .anima.drawing import SamplerSettings, draw_cells, patched_models
 from .anima.family import family_of
 from .anima.patch import LARGEST_SCALE
 from .anima.requirements import check_clip, check_vae
-from .socket_types import CATEGORY, Context
+from .node_schema import LOOK, node_schema
+from .socket_types import Context
 
 MOST_CONTEXTS = 12
 
@@ -26,13 +27,21 @@ class CompareContexts(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainCompareContexts",
-            display_name="AnimaFastTrain - Compare Contexts",
-            category=CATEGORY,
+            display_name="Compare Contexts",
+            category=LOOK,
             description="Draws the same prompts with several contexts and scales into one labelled picture, all from "
             "the same seed.",
-            search_aliases=["xy plot", "x/y grid", "comparison grid", "contact sheet", "test context", "context scale"],
+            search_aliases=[
+                "compare",
+                "xy plot",
+                "x/y grid",
+                "comparison grid",
+                "contact sheet",
+                "test context",
+                "context scale",
+            ],
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="The Anima model to sample with. It is not changed."),

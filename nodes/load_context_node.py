@@ -7,10 +7,11 @@ import os
 import folder_paths
 from comfy_api.latest import io
 
-from ..masking.wording import printable, quoted
+from ..masking.wording import printable
 from ..training.trainables.context_file import ReferenceContext
 from .folders.contexts import FOLDER, context_path
-from .socket_types import CATEGORY, Context
+from .node_schema import USE, node_schema
+from .socket_types import Context
 
 # Of info, in characters: all of a long prompt, and not of a text that only fills the page.
 LONGEST_LINE = 4000
@@ -25,12 +26,20 @@ class LoadContext(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainLoadContext",
-            display_name="AnimaFastTrain - Load Context",
-            category=CATEGORY,
+            display_name="Load Context",
+            category=USE,
             description="Loads a context that was saved to models/anima_contexts.",
-            search_aliases=["import context", "open context", "load embedding", "load tokens"],
+            search_aliases=[
+                "anima context",
+                "saved character",
+                "load character",
+                "load embedding",
+                "load tokens",
+                "import context",
+                "open context",
+            ],
             inputs=[
                 io.Combo.Input(
                     "context_name",
@@ -47,14 +56,15 @@ class LoadContext(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, context_name: str | None = None) -> bool | str:
-        """In place of ComfyUI's own check, which says that '' is not in []. A name that comes by a wire is not known
-        yet."""
-        names = folder_paths.get_filename_list(FOLDER)
-        if context_name is None or context_name in names:
+        """Asked in place of ComfyUI's own look into the list, whose words for an empty one nobody understands. A name
+        that comes by a wire is not known yet."""
+        if context_name is None:
             return True
-        if not names:
-            return NOTHING_SAVED
-        return f"{quoted(context_name, 100)} is not in models/{FOLDER}, expected one of the files in the list"
+        try:
+            context_path(context_name)
+        except ValueError as reason:
+            return str(reason) if folder_paths.get_filename_list(FOLDER) else NOTHING_SAVED
+        return True
 
     @classmethod
     def fingerprint_inputs(cls, context_name: str) -> tuple[float, int] | str:
@@ -81,6 +91,8 @@ def describe_context(context: ReferenceContext) -> str:
         f"steps: {info.steps}, learning rate: {info.learning_rate}, seed: {info.seed}",
         f"references: {info.reference_count}, coverage: {', '.join(f'{share:.1%}' for share in info.coverage)}",
     ]
+    changed = ", ".join(f"{name} {value}" for name, value in info.changed_settings().items())
+    lines.append(f"settings that are not the defaults: {changed or 'none'}" if info.settings else "settings: not known")
     if info.inside_before is not None and info.inside_after is not None:
         lines.append(f"evaluation loss inside the mask: {info.inside_before:.4f} before, {info.inside_after:.4f} after")
     if info.outside_before is not None and info.outside_after is not None:

@@ -16,7 +16,8 @@ from ..training.references.reference_folder import (
 )
 from ..training.references.reference_list import ReferenceList
 from .folders.references import allowed_folders, existing_folder, fingerprint, resolve_folder
-from .socket_types import CATEGORY, References
+from .node_schema import REFERENCES, node_schema
+from .socket_types import References
 
 # What of a mask file, or of the picture itself, is read.
 MASK_CHOICES = {
@@ -38,19 +39,19 @@ class LoadReferenceFolder(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainLoadReferenceFolder",
-            display_name="AnimaFastTrain - Load Reference Folder",
-            category=CATEGORY,
+            display_name="Load Reference Folder",
+            category=REFERENCES,
             description="Loads all pictures of a folder as references, with masks of the same file name and captions "
             "from .txt files.",
             search_aliases=[
                 "dataset",
-                "load images from folder",
-                "training folder",
                 "captions",
-                "batch load",
                 "directory",
+                "training folder",
+                "batch load",
+                "load images from folder",
             ],
             inputs=[
                 io.String.Input(

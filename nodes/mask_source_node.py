@@ -6,7 +6,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..masking.sources import MaskSource, extract_mask
-from .socket_types import CATEGORY
+from .node_schema import MASK, node_schema
 
 # What each choice does stands in the choice itself: LoadImage's MASK is the opposite of what most expect.
 CHOICES: dict[str, MaskSource] = {
@@ -24,19 +24,20 @@ class MaskSourceNode(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainMaskSource",
-            display_name="AnimaFastTrain - Mask Source",
-            category=CATEGORY,
+            display_name="Mask Source",
+            category=MASK,
             description="Makes a training mask from a MASK, a painted mask picture or an alpha channel, and says what "
             "is learned.",
             search_aliases=[
+                "invert mask",
+                "alpha mask",
                 "alpha to mask",
                 "image to mask",
-                "invert mask",
                 "transparent png",
+                "cut-out",
                 "sd-scripts mask",
-                "alpha mask",
             ],
             inputs=[
                 io.Combo.Input(

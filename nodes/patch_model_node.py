@@ -7,7 +7,8 @@ from comfy_api.latest import io
 
 from ..training.trainables.context_file import ReferenceContext
 from .anima.patch import LARGEST_SCALE, ApplyTo, patch_model
-from .socket_types import CATEGORY, Context
+from .node_schema import USE, node_schema
+from .socket_types import Context
 
 
 class PatchModel(io.ComfyNode):
@@ -15,17 +16,19 @@ class PatchModel(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainPatchModel",
-            display_name="AnimaFastTrain - Patch Model",
-            category=CATEGORY,
+            display_name="Patch Model",
+            category=USE,
             description="Lets Anima read a trained context beside the prompt. Chain several to combine contexts.",
             search_aliases=[
                 "apply context",
-                "use reference context",
+                "use context",
                 "apply embedding",
+                "apply character",
                 "anima patch",
                 "context scale",
+                "use reference context",
             ],
             inputs=[
                 io.Model.Input(
@@ -86,4 +89,9 @@ class PatchModel(io.ComfyNode):
         end_percent: float,
         apply_to: ApplyTo,
     ) -> io.NodeOutput:
+        if start_percent >= end_percent:
+            raise ValueError(
+                f"start_percent is {start_percent:g} and end_percent {end_percent:g}, expected an end after the start: "
+                "as it is, the context acts in no step"
+            )
         return io.NodeOutput(patch_model(model, context, reference_context_scale, start_percent, end_percent, apply_to))

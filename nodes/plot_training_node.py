@@ -13,7 +13,8 @@ from ..training.reports.history_file import history_csv
 from ..training.reports.loss_map import history_of
 from ..training.reports.loss_plot import loss_plot
 from .folders.output_names import save_in_output
-from .socket_types import CATEGORY, LossMap
+from .node_schema import LOOK, node_schema
+from .socket_types import LossMap
 
 
 class PlotTraining(io.ComfyNode):
@@ -21,13 +22,21 @@ class PlotTraining(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainPlotTraining",
-            display_name="AnimaFastTrain - Plot Training",
-            category=CATEGORY,
+            display_name="Plot Training",
+            category=LOOK,
             description="Draws the loss of every step, smoothed, with the evaluation loss inside and outside the mask "
             "and the learning rate.",
-            search_aliases=["loss graph", "training chart", "plot loss", "learning curve", "loss csv", "training log"],
+            search_aliases=[
+                "loss graph",
+                "loss curve",
+                "plot loss",
+                "training chart",
+                "learning curve",
+                "loss csv",
+                "training log",
+            ],
             is_output_node=True,
             inputs=[
                 LossMap.Input(

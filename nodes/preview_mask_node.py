@@ -13,15 +13,17 @@ from torch.nn import functional
 from ..declared import settings_of
 from ..masking.framing import Framing
 from ..masking.preview import preview_reference, preview_tensor, words_sheet
+from ..training.references.enlargement import enlargement_of
 from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
 from ..training.settings import TrainingSettings
 from .anima.family import ANIMA
 from .estimate import NO_MODEL, estimate_training
+from .node_schema import MASK, node_schema
 from .options.declared_inputs import widget
 from .options.training_options import TrainingOptions
 from .reference_sockets import join_references, masked_references
-from .socket_types import CATEGORY, Options, References
+from .socket_types import Options, References
 
 (SIZE,) = (each for each in settings_of(Framing) if each.field == "size")
 STEPS = TrainingSettings().steps  # of which the estimate speaks: how many there will be is told to the training node
@@ -32,19 +34,19 @@ class PreviewTrainingMask(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainPreviewMask",
-            display_name="AnimaFastTrain - Preview Training Mask",
-            category=CATEGORY,
+            display_name="Preview Training Mask",
+            category=MASK,
             description="Shows which part of the picture training will learn, at the resolution in which it learns, "
             "with the coverage below.",
-            search_aliases=["mask preview", "latent mask", "check mask", "coverage", "mask overlay"],
+            search_aliases=["mask preview", "check mask", "latent mask", "mask overlay", "coverage"],
             is_output_node=True,
             inputs=[
                 io.Image.Input(
                     "reference_image",
                     optional=True,
-                    tooltip="The picture or pictures that go into MaskTrain Context Tokens.",
+                    tooltip="The picture or pictures that go into Anima MaskTrain.",
                 ),
                 io.Mask.Input(
                     "training_mask", optional=True, tooltip="The mask or masks that go with them: white is learned."
@@ -99,7 +101,12 @@ class PreviewTrainingMask(io.ComfyNode):
                 (height // ANIMA.cell_pixels, width // ANIMA.cell_pixels), options.mask_reduction
             )
             assert prepared.mask is not None
-            sheets.append(preview_reference(prepared.image, prepared.mask, latent_mask, prepared.name))
+            enlarged = enlargement_of(reference, framing)
+            sheets.append(
+                preview_reference(
+                    prepared.image, prepared.mask, latent_mask, prepared.name, [enlarged] if enlarged else []
+                )
+            )
             latent_masks.append(latent_mask)
         estimate = NO_MODEL
         if model is not None:

@@ -6,7 +6,8 @@ from comfy_api.latest import io, ui
 
 from ..training.trainables.context_file import ReferenceContext
 from .folders.contexts import save_as_new_file
-from .socket_types import CATEGORY, Context
+from .node_schema import USE, node_schema
+from .socket_types import Context
 
 
 class SaveContext(io.ComfyNode):
@@ -14,12 +15,19 @@ class SaveContext(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainSaveContext",
-            display_name="AnimaFastTrain - Save Context",
-            category=CATEGORY,
+            display_name="Save Context",
+            category=USE,
             description="Saves a trained context to models/anima_contexts, for Load Context in any workflow.",
-            search_aliases=["export context", "store context", "save embedding", "save tokens"],
+            search_aliases=[
+                "keep character",
+                "save character",
+                "export context",
+                "store context",
+                "save embedding",
+                "save tokens",
+            ],
             is_output_node=True,
             inputs=[
                 Context.Input("context", tooltip="The context to save, with all that it was trained with."),

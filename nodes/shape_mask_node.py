@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..declared import values_of
 from ..masking.shape import MaskShape, shape_mask
+from .node_schema import MASK, node_schema
 from .options.declared_inputs import inputs_of
-from .socket_types import CATEGORY
 
 
 class ShapeTrainingMask(io.ComfyNode):
@@ -18,20 +18,20 @@ class ShapeTrainingMask(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainShapeMask",
-            display_name="AnimaFastTrain - Shape Training Mask",
-            category=CATEGORY,
+            display_name="Shape Training Mask",
+            category=MASK,
             description="Inverts, cleans, grows and feathers a mask at full resolution. The steps run from top to "
             "bottom.",
             search_aliases=[
                 "grow mask",
                 "shrink mask",
                 "feather mask",
+                "blur mask",
                 "fill holes",
                 "erode",
                 "dilate",
-                "blur mask",
                 "threshold mask",
             ],
             inputs=[

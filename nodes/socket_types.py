@@ -2,8 +2,6 @@
 
 from comfy_api.latest import io
 
-CATEGORY = "AnimaFastTrain"
-
 Context = io.Custom("ANIMA_REFERENCE_CONTEXT")
 Options = io.Custom("ANIMA_TRAINING_OPTIONS")
 References = io.Custom("ANIMA_REFERENCES")

@@ -11,11 +11,12 @@ from torch import Tensor
 from ..training.references.reference_list import ReferenceList
 from ..training.run_options import settings_in
 from ..training.settings import TrainingSettings
+from .node_schema import TRAIN, node_schema
 from .options.declared_inputs import in_order
 from .options.training_options import TrainingOptions
 from .options.widget_order import TRAINING_NODES
 from .reference_sockets import join_references, masked_references, whole_references
-from .socket_types import CATEGORY, Context, LossMap, Options, References
+from .socket_types import Context, LossMap, Options, References
 from .training_run import train_on_references
 
 # a seed that changes by itself trains again at every run
@@ -27,19 +28,24 @@ class TrainContextTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainReferenceContext",
-            display_name="AnimaFastTrain - Train Context Tokens",
-            category=CATEGORY,
-            description="Learns a reference picture as context tokens that Anima reads beside the prompt. The model "
-            "itself stays as it is.",
+            display_name="Anima Train (no LoRA)",
+            category=TRAIN,
+            description="Learns a whole picture, its style or its place, as context tokens that Anima reads beside the "
+            "prompt. The model stays as it is. For a character, Anima MaskTrain leaves the background out.",
             search_aliases=[
+                "style",
+                "anima",
+                "train",
+                "whole picture",
                 "textual inversion",
                 "train embedding",
+                "train style",
                 "anima training",
-                "reference context",
                 "soft prompt",
                 "train tokens",
+                "reference context",
             ],
             has_intermediate_output=True,  # keeps info on the node when the run comes from cache
             inputs=training_inputs(masked=False),
@@ -62,7 +68,7 @@ class TrainContextTokens(io.ComfyNode):
         options = options or TrainingOptions()
         settings = options.training_settings(inputs)
         together = join_references(whole_references(reference_image, attention_map), references)
-        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt)
+        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt, inputs)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
 
@@ -71,18 +77,26 @@ class MaskTrainContextTokens(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainMaskedReferenceContext",
-            display_name="AnimaFastTrain - MaskTrain Context Tokens",
-            category=CATEGORY,
+            display_name="Anima MaskTrain",
+            category=TRAIN,
             description="Learns what a mask selects in a reference picture as context tokens that Anima reads beside "
             "the prompt. What the mask leaves out stays as the model draws it.",
             search_aliases=[
-                "masked training",
+                "anima",
+                "character",
+                "train",
+                "lora",
+                "ipadapter",
                 "mask train",
-                "textual inversion",
+                "train lora",
                 "train character",
+                "masked training",
+                "character reference",
                 "anima training",
+                "textual inversion",
+                "dreambooth",
                 "masked loss",
             ],
             has_intermediate_output=True,
@@ -109,14 +123,14 @@ class MaskTrainContextTokens(io.ComfyNode):
         together = join_references(
             masked_references(reference_image, training_mask, options, attention_map), references
         )
-        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt)
+        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt, inputs)
         return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
 
 
 def training_inputs(masked: bool) -> list[io.Input]:
     """The inputs of both nodes, which differ by the mask alone."""
     sockets = {each.id: each for each in (*model_sockets(), *reference_sockets(masked))}
-    return in_order(settings_in(of_training_nodes=True), TRAINING_NODES, sockets, more=FIXED_SEED)
+    return in_order(settings_in(of_training_nodes=True), TRAINING_NODES, sockets, "aim", FIXED_SEED)
 
 
 def model_sockets() -> list[io.Input]:

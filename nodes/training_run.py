@@ -15,7 +15,9 @@ from comfy_api.latest import io, ui
 
 from ..masking.framing import Framing
 from ..training.references.augmentation import Augmentation
+from ..training.references.caption import refuse_unnamed
 from ..training.references.encode import EncodedReference, encode_references
+from ..training.references.enlargement import noting_enlargement
 from ..training.references.reference import Reference
 from ..training.references.reference_list import ReferenceList
 from ..training.reports.loss_map import loss_map_of
@@ -67,6 +69,7 @@ def train_on_references(
     recent = RecentContexts(options.recent.keep_recent)
     with Phases(channel, model.load_device) as phases, REQUESTS.listening(channel) as finish:
         phases.begin("starting")
+        refuse_unnamed(augmentation.captions)
         key = run_key(models, references, framing, settings, options, augmentation)
         run, words = recent.find(key), "found among the recent contexts"
         if run is None:
@@ -98,12 +101,13 @@ def trained_run(
     ):
         watched.phases.watch(backbone)
         prompts = torch.Generator().manual_seed(settings.seed)
-        announced = first.announce(references)
-        encoded = encode_references(backbone, announced, framing, options.mask_reduction, augmentation, prompts)
+        enlarged: list[str] = []
+        noted = noting_enlargement(first.announce(references), framing, enlarged)
+        encoded = encode_references(backbone, noted, framing, options.mask_reduction, augmentation, prompts)
         result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, watched)
     return FinishedRun(
         context=with_thumbnail(result.trained, first.image),
-        info=describe(result, peak.mib, notes),
+        info=describe(result, peak.mib, (*enlarged, *notes)),
         loss_map=loss_map_of(result.history),
         figures={
             "seconds": round(result.seconds, 1),

@@ -21,7 +21,7 @@ OFFICIAL_NAMES = {
 }
 PACK_FOLDER = "ComfyUI-AnimaFastTrain"  # as git clone names it
 CONTEXTS = "anima_contexts"
-SAVED_CONTEXT = f"{CONTEXTS}/my_character_00001_.safetensors"  # what the first run of save_context writes
+SAVED_CONTEXT = f"{CONTEXTS}/my_character_00001_.safetensors"  # what the first run of the first example writes
 
 
 def example_server(
@@ -41,7 +41,7 @@ def example_server(
 
 
 def pretend_saved_context(server: ComfyServer) -> None:
-    """For a frontend that only lists it: the context file that load_context names."""
+    """For a frontend that only lists it: the context file that the second example names."""
     (server.base / "models" / SAVED_CONTEXT).touch()
 
 

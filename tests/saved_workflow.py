@@ -10,7 +10,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 EXAMPLES = sorted((HERE.parent / "example_workflows").glob("*.json"))
-EXAMPLE_FILES = {path.stem: path for path in EXAMPLES}
+EXAMPLE_FILES = {path.stem[3:]: path for path in EXAMPLES}  # by their names without the number before them
 RECORDED = HERE / "object_info.json"
 
 NOTES = {"MarkdownNote", "Note"}  # known to the frontend alone

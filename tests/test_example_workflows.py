@@ -11,7 +11,15 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from saved_workflow import AFTER_GENERATE, EXAMPLES, NOTES, SavedWorkflow, inputs_of, recorded_object_info
+from saved_workflow import (
+    AFTER_GENERATE,
+    EXAMPLE_FILES,
+    EXAMPLES,
+    NOTES,
+    SavedWorkflow,
+    inputs_of,
+    recorded_object_info,
+)
 
 OBJECT_INFO = recorded_object_info()
 LARGEST_THUMBNAIL = 150_000  # bytes
@@ -23,20 +31,32 @@ def workflow(request: pytest.FixtureRequest) -> SavedWorkflow:
     return SavedWorkflow(request.param, OBJECT_INFO)
 
 
+def test_they_are_numbered_without_a_gap_and_their_names_say_what_one_gets() -> None:
+    # The template browser shows the name alone, and sorts by it.
+    assert [path.stem[:3] for path in EXAMPLES] == [f"{number:02}_" for number in range(1, len(EXAMPLES) + 1)]
+    assert all(re.fullmatch(r"\d\d(_[a-z]+){3,}", path.stem) for path in EXAMPLES)
+
+
 def test_there_is_an_example_for_every_task() -> None:
-    assert {path.stem for path in EXAMPLES} >= {
-        "masked_training",
-        "training_without_mask",
-        "two_references",
-        "save_context",
-        "load_context",
-        "loss_graph_and_mask_preview",
-        "alpha_mask",
-        "folder_with_captions",
-        "collage",
-        "crop_to_mask",
-        "watch_training",
+    assert EXAMPLE_FILES.keys() >= {
+        "your_character_from_one_picture",
+        "draw_a_saved_character",
+        "a_cut_out_character",
+        "a_small_character_in_a_large_picture",
+        "two_pictures_of_one_character",
+        "a_folder_with_masks_and_captions",
+        "three_pictures_in_one_collage",
+        "learn_a_whole_picture_or_style",
+        "check_the_mask_and_the_loss",
+        "watch_training_and_compare",
     }
+
+
+def test_the_first_fits_on_a_screen() -> None:
+    content = SavedWorkflow(EXAMPLES[0], OBJECT_INFO).content
+    boxes = [(node["pos"][0], node["size"][0]) for node in content["nodes"]]
+    boxes += [(group["bounding"][0], group["bounding"][2]) for group in content["groups"]]
+    assert max(left + width for left, width in boxes) - min(left for left, _ in boxes) <= 1700
 
 
 def test_all_node_types_are_known(workflow: SavedWorkflow) -> None:
@@ -153,4 +173,4 @@ def test_thumbnail_lies_beside(workflow: SavedWorkflow) -> None:
     thumbnail = workflow.path.with_suffix(".jpg")
     assert thumbnail.stat().st_size < LARGEST_THUMBNAIL
     with Image.open(thumbnail) as image:
-        assert image.format == "JPEG" and image.width >= 1200
+        assert image.format == "JPEG" and image.size == (800, 800)  # the browser of templates shows squares

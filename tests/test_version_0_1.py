@@ -35,6 +35,7 @@ SETTINGS = TrainingSettings(
     emphasis_weight=3.0,
     guidance=2.0,
     seed=5,
+    token_norm="raw",
 )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .backbone import Backbone
 from .batches.noise_pool import NoisePool, make_pools, pool_sizes
+from .conditioning import cat
 from .diffusion.levels import LevelDistribution
 from .loss import latent_mask_like, weighted_mean
 from .references.encode import EncodedReference
@@ -29,11 +30,18 @@ TrainedAt = Callable[[Tensor], Any]
 @dataclass(frozen=True)
 class Evaluation:
     """Mean squared errors over the grid. `leak` is the mean squared difference that what is trained makes
-    outside the mask, over the outside error without it. Outside numbers are 0 where every mask is white."""
+    outside the mask, over the outside error without it. Outside numbers are 0 where every mask is white.
+
+    unseen, unseen_leak: the error inside and the leak on views of the references that training never sees, at other
+    places before other backgrounds under prompts that name them; None where there are none. The first says how well
+    the subject is carried elsewhere, the second how much of what the prompt asks for is kept from it.
+    """
 
     inside: float
     outside: float
     leak: float = 0.0
+    unseen: float | None = None
+    unseen_leak: float | None = None
 
     @property
     def balance(self) -> float:
@@ -47,55 +55,83 @@ class Evaluation:
 
 
 class EvaluationGrid:
-    """The fixed grid for a set of references, with the model's own predictions computed once."""
+    """The fixed grid for a set of references, with the model's own predictions computed once.
+
+    entries: forward passes of one measurement; half of them are spent on unseen views where there are any.
+    """
 
     def __init__(
         self, backbone: Backbone, references: Sequence[EncodedReference], entries: int, batch_size: int = 4
     ) -> None:
-        self.backbone, self.batch_size = backbone, batch_size
-        self.references = [reference.without_augmentation() for reference in references]
-        distribution = LevelDistribution("uniform", shift=backbone.level_shift)
-        generator = torch.Generator().manual_seed(GRID_SEED)
-        sizes = pool_sizes(entries, self.references)
-        self._pools = make_pools(backbone, self.references, sizes, distribution, generator, batch_size)
+        whole = [reference.without_augmentation() for reference in references]
+        unseen = [reference.held_back_views() for reference in references if reference.held_back]
+        if unseen:
+            entries = max(2, entries // 2)
+        self._whole = _Grid(backbone, whole, entries, batch_size)
+        self._unseen = _Grid(backbone, unseen, entries, batch_size) if unseen else None
         self.before = self._measure(None)
 
     def measure(self, trained_at: TrainedAt) -> Evaluation:
         """The errors with what is trained."""
         return self._measure(trained_at)
 
-    @torch.no_grad()
     def _measure(self, trained_at: TrainedAt | None) -> Evaluation:
+        inside, outside, leak = self._whole.measure(trained_at)
+        if self._unseen is None:
+            return Evaluation(inside, outside, leak)
+        unseen, _, unseen_leak = self._unseen.measure(trained_at)
+        return Evaluation(inside, outside, leak, unseen, unseen_leak)
+
+
+class _Grid:
+    """One set of views, each reference with its own pool."""
+
+    def __init__(
+        self, backbone: Backbone, references: Sequence[EncodedReference], entries: int, batch_size: int
+    ) -> None:
+        self._backbone, self._batch_size, self._references = backbone, batch_size, references
+        distribution = LevelDistribution("uniform", shift=backbone.level_shift)
+        generator = torch.Generator().manual_seed(GRID_SEED)
+        sizes = pool_sizes(entries, references)
+        self._pools = make_pools(backbone, references, sizes, distribution, generator, batch_size)
+        self._outside = self._errors(None)[1]
+
+    def measure(self, trained_at: TrainedAt | None) -> tuple[float, float, float]:
+        """The errors inside and outside, and the change outside as a share of the error there without what is
+        trained."""
+        inside, outside, moved = self._errors(trained_at)
+        return inside, outside, moved / self._outside if self._outside > 0 else 0.0
+
+    @torch.no_grad()
+    def _errors(self, trained_at: TrainedAt | None) -> tuple[float, float, float]:
         inside = outside = moved = 0.0
-        total = sum(reference.weight for reference in self.references)
-        for reference, pool in zip(self.references, self._pools, strict=True):
-            errors = torch.cat([self._errors(reference, pool, rows, trained_at) for rows in self._rows(len(pool))])
+        total = sum(reference.weight for reference in self._references)
+        for reference, pool in zip(self._references, self._pools, strict=True):
+            rows = torch.arange(len(pool)).split(self._batch_size)
+            errors = torch.cat([self._errors_of_rows(reference, pool, part, trained_at) for part in rows])
             share = reference.weight / total
             inside, outside, moved = (
                 value + share * float(error)
                 for value, error in zip((inside, outside, moved), errors.mean(0), strict=True)
             )
-        before = outside if trained_at is None else self.before.outside
-        return Evaluation(inside, outside, moved / before if before > 0 else 0.0)
+        return inside, outside, moved
 
-    def _rows(self, count: int) -> Sequence[Tensor]:
-        return torch.arange(count).split(self.batch_size)
-
-    def _errors(
+    def _errors_of_rows(
         self, reference: EncodedReference, pool: NoisePool, rows: Tensor, trained_at: TrainedAt | None
     ) -> Tensor:
         """[rows,3]: the error inside, the error outside, the change outside."""
         device = reference.latent.device
         assert pool.base is not None
         level, noise, base = (part[rows].to(device) for part in (pool.level, pool.noise, pool.base))
-        x0 = reference.latent.expand_as(noise)
+        shown = [reference.shown_as[number] for number in pool.shown[rows].tolist()]
+        x0 = torch.cat([view.latent for view in shown])
         prediction = base
         if trained_at is not None:
-            x_t = self.backbone.add_noise(x0, noise, level)
-            conditioning = reference.conditioning.expand(len(rows))
-            prediction = self.backbone.predict(x_t, level, conditioning, trained_at(level)).float()
-        target = self.backbone.target(x0, noise, level)
-        mask = latent_mask_like(prediction, reference.latent_mask)
+            x_t = self._backbone.add_noise(x0, noise, level)
+            conditioning = cat([view.conditioning for view in shown])
+            prediction = self._backbone.predict(x_t, level, conditioning, trained_at(level)).float()
+        target = self._backbone.target(x0, noise, level)
+        mask = latent_mask_like(prediction, torch.cat([view.latent_mask for view in shown]))
         error = (prediction - target).square().mean(1, keepdim=True)
         change = (prediction - base).square().mean(1, keepdim=True)
         return torch.stack(

@@ -4,7 +4,8 @@ A rate is a number, or a list in the webui's syntax `0.01:100, 1e-3:1000, 1e-4`:
 second until step 1000, the last until the end. The last part may stand alone or end in `:-1`, which mean the same. A
 list whose last part names an earlier step ends the training there, as it does in the webui. Here an end may also be a
 share of the run, written with
-a point: `0.01:0.5` lasts for half of it. A shape and a warm-up multiply whatever the list says.
+a point: `0.01:0.5` lasts for half of it. `auto` lets the run find its rate. A shape and a warm-up multiply whatever
+the list says.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Literal, get_args
 from ..masking.wording import quoted
 
 Shape = Literal["constant", "linear", "cosine"]
+AUTOMATIC = "auto"
 
 # Room for a thousand parts of twenty characters; a schedule that a person wrote has a few.
 LONGEST_TEXT = 20_000
@@ -52,6 +54,7 @@ class LearningRate:
     phases: tuple[Phase, ...]
     shape: Shape = "constant"
     warm_up: float = 0.0  # share of the run in which the rate rises from near 0
+    automatic: bool = False  # the rates are shares of one that the run has to find
 
     def __post_init__(self) -> None:
         if self.shape not in get_args(Shape):
@@ -94,6 +97,8 @@ def parse_learning_rate(value: str | float, shape: Shape = "constant", warm_up: 
     begins.
     """
     text = value if isinstance(value, str) else _written(value)
+    if text.strip().lower() == AUTOMATIC:
+        return LearningRate((Phase(1.0),), shape, warm_up, automatic=True)
     if len(text) > LONGEST_TEXT:
         raise ValueError(f"learning rate has {len(text):,} characters, expected at most {LONGEST_TEXT:,}")
     parts = text.split(",")

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from .evaluation import Evaluation
+from .rate_search import FoundRate
 from .settings import TrainingSettings
 
 # The final loss is a mean over this many steps, because that of one step depends on its noise.
@@ -61,6 +62,7 @@ class TrainingResult:
     kept_step: int  # the step whose state was exported
     coverage: list[float]
     seconds: float
+    found_rate: FoundRate = FoundRate(1.0, 0)  # with no trial steps where the settings said the rate
     warnings: list[str] = field(default_factory=list)
 
     @property

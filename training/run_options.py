@@ -9,6 +9,7 @@ from ..declared import ARTIST, Setting, setting, settings_of
 from ..masking.framing import PICTURE, Framing
 from ..masking.latent import REDUCTIONS, Reduction
 from ..masking.sources import MASK_SOURCES, MaskSource
+from .aims import AimOptions
 from .references.augmentation import ImageAugmentation
 from .references.caption import CaptionOptions
 from .settings import TrainingSettings
@@ -143,6 +144,7 @@ class RecentSettings:
 # All that the nodes ask for: the topic `TRAINING` on the training nodes, the others on Training Options.
 GROUPS: tuple[type, ...] = (
     TrainingSettings,
+    AimOptions,
     RunOptions,
     Framing,
     CaptionOptions,

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from ..declared import ARTIST, check, setting, shortened, to_record
 from .diffusion.levels import LevelDistribution
-from .learning_rate import LearningRate, Shape, parse_learning_rate
+from .learning_rate import AUTOMATIC, LearningRate, Shape, parse_learning_rate
 from .loss_settings import LOSS, LossSettings
 from .token_settings import SCHEDULE, TOKENS, TRAINING, TokenSettings
 
-# AdamW moves each number by about the rate, and tokens are of the order of 1; far larger rates overflow the optimiser.
+# AdamW moves each number by about the rate, and prompt vectors count as 1; far larger rates overflow the optimiser.
 LARGEST_RATE = 1e6
 
 
@@ -32,9 +32,9 @@ class TrainingSettings(LossSettings, TokenSettings):
         node_id="train_steps",
     )
     learning_rate: str = setting(
-        "0.3",
-        help="How far a step moves the tokens: a number, or a schedule as in the webui: 0.1:100, 0.01 is 0.1 for 100 "
-        "steps, then 0.01.",
+        AUTOMATIC,
+        help="How far a step moves the tokens: auto tries out what suits the model and the picture; or a number, or a "
+        "schedule as in the webui: 0.1:100, 0.01 is 0.1 for 100 steps, then 0.01.",
         topic=TRAINING,
         audience=ARTIST,
         longest=1000,

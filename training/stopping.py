@@ -12,8 +12,10 @@ DIVERGED_RATIO = 1.5
 
 
 def score(evaluation: Evaluation, before: Evaluation) -> float:
-    """What the best state has least of: the error inside, and whatever it added to the error outside."""
-    return evaluation.inside + max(0.0, evaluation.outside - before.outside)
+    """What the best state has least of: the error inside, on unseen views where there are any, and whatever it added to
+    the error outside."""
+    inside = evaluation.inside if evaluation.unseen is None else evaluation.unseen
+    return inside + max(0.0, evaluation.outside - before.outside)
 
 
 @dataclass

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..declared import ARTIST, setting
 
 TRAINING, SCHEDULE, TOKENS = "Training", "Schedule", "Tokens and when to stop"
+
+TokenNorm = Literal["prompt", "unbounded", "raw"]
+
+TOKEN_NORMS: dict[TokenNorm, str] = {
+    "prompt": "no longer than the prompt's own vectors, in whose length tokens and rates are counted, so that a rate "
+    "means the same on every model and the prompt keeps its say",
+    "unbounded": "counted in the same length, but as long as the loss makes them",
+    "raw": "as long as the loss makes them, tokens and rates in the model's own units, as in version 0.1",
+}
 
 
 @dataclass(frozen=True)
@@ -23,10 +33,16 @@ class TokenSettings:
         widget_most=256,
         option="tokens",
     )
+    token_norm: TokenNorm = setting(
+        "prompt",
+        help="How long tokens may grow.",
+        topic=TOKENS,
+        choices=TOKEN_NORMS,
+    )
     init_std: float = setting(
         0.02,
-        help="How far from zero the tokens start, as a standard deviation. Small values start close to the untouched "
-        "model.",
+        help="How far from zero the tokens start, as a standard deviation; as a share of that of "
+        "prompts unless token_norm is raw. Small values start close to the untouched model.",
         topic=TRAINING,
         least=0.0,
         most=1000.0,

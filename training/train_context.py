@@ -12,7 +12,7 @@ from .references.encode import EncodedReference
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
-from .trainables.token_trainable import TokenTrainable, prompt_vectors
+from .trainables.token_trainable import TokenTrainable, prompt_vectors, unit_of_prompts
 from .trainer import Trainer
 
 
@@ -47,6 +47,8 @@ def context_trainer(
         raise ValueError("no reference image came, expected at least one")
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
-    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start)
+    prompts = [reference.conditioning for reference in references]
+    unit = 1.0 if settings.token_norm == "raw" else unit_of_prompts(prompts)
+    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit)
     model: Backbone = GuidedBackbone(backbone, settings.guidance) if settings.negative_tokens else backbone
     return Trainer(model, tokens, references, settings, generator)

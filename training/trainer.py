@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from .backbone import Backbone
-from .batches.batch import Batch, BatchSource
+from .batches.batch import BatchSource
 from .evaluation import Evaluation, EvaluationGrid, automatic_grid_size, evaluation_steps
-from .loss import masked_diffusion_loss, prior_preservation_loss
+from .forward import ForwardPass
+from .rate_search import FoundRate, find_rate
 from .references.encode import EncodedReference
 from .result import History, StepReport, TrainingDiverged, TrainingResult
 from .resuming.resume import Position, load_run, state_of_run
@@ -49,17 +50,18 @@ class Trainer:
         if not references:
             raise ValueError("no reference image came, expected at least one")
         self.model, self.trainable, self.references, self.settings = model, trainable, references, settings
-        self.rates = settings.schedule().rates(settings.steps)
+        schedule = settings.schedule()
+        self.rates = schedule.rates(settings.steps)
+        self.found_rate = FoundRate(1.0, 0) if not schedule.automatic else None  # None is still to be found
         self.device = references[0].latent.device
         self.generator = generator
-        self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
-            trainable.leaves, lr=1.0, weight_decay=settings.weight_decay
-        )
+        self.optimiser = self._new_optimiser(trainable.leaves)
         self.batches = BatchSource(model, references, settings, len(self.rates), generator)
         rows = len(self.rates) * settings.batch_size * settings.gradient_accumulation
         entries = automatic_grid_size(rows, settings.evaluations)
         self.grid = EvaluationGrid(model, references, entries, settings.batch_size)
-        self.prior_weight = settings.prior_weight * (self.grid.before.balance if settings.balance_prior else 1.0)
+        balance = self.grid.before.balance if settings.balance_prior else 1.0
+        self.forward = ForwardPass(model, trainable, settings, settings.prior_weight * balance)
         self.history = History(evaluations={0: self.grid.before})
         self.best = BestState(self.grid.before, trainable.kept(), settings.patience, settings.least_improvement)
         self.warnings: list[str] = []
@@ -77,9 +79,13 @@ class Trainer:
         last. Raises TrainingDiverged, and whatever `on_step` does."""
         due = evaluation_steps(len(self.rates), self.settings.evaluations)
         started, finished = time.perf_counter() - self.position.seconds, False
+        if self.found_rate is None:
+            self.found_rate = find_rate(
+                self.trainable, self._new_optimiser, lambda: self.forward.add_gradients(self.batches.trial())
+            )
         try:
             while self.position.done < len(self.rates) and not self.best.exhausted and not finished:
-                report = self.step(self.rates[self.position.done])
+                report = self.step(self.found_rate.rate * self.rates[self.position.done])
                 finished = finish()
                 if self.position.done in due or finished:
                     report = replace(report, evaluation=self.evaluate())
@@ -109,6 +115,7 @@ class Trainer:
             kept_step=self.best.step,
             coverage=[reference.coverage for reference in self.references],
             seconds=self.position.seconds,
+            found_rate=self.found_rate,
             warnings=self.warnings,
         )
 
@@ -121,26 +128,24 @@ class Trainer:
         parts = self.settings.gradient_accumulation
         for _ in range(parts):
             batch = self.batches.draw()
-            x_t = self.model.add_noise(batch.x0, batch.noise, batch.level)
-            prediction = self.model.predict(x_t, batch.level, batch.conditioning, self.trainable.at(batch.level))
-            masked, preserved = self._losses(batch, prediction)
-            ((masked + self.prior_weight * preserved) / parts).backward()
-            loss += float(masked.detach()) / parts
-            prior += float(preserved.detach()) / parts
+            forward = self.forward(batch)
+            (self.forward.loss(forward) / parts).backward()
+            loss += float(forward.masked.detach()) / parts
+            prior += float(forward.preserved.detach()) / parts
         self.position.done += 1
         self._update(loss)
         self.history.losses.append(loss)
         self.history.prior_losses.append(prior)
         self.history.learning_rates.append(rate)
         self.remember_position()
-        detached = prediction.detach()[:1]
+        x_t, detached = forward.x_t[:1], forward.prediction.detach()[:1]
         return StepReport(
             step=self.position.done,
             steps=len(self.rates),
             loss=loss,
             prior=prior,
             learning_rate=rate,
-            x0_estimate=lambda: self.model.estimate_x0(x_t[:1], detached, batch.level[:1]),
+            x0_estimate=lambda: self.model.estimate_x0(x_t, detached, batch.level[:1]),
             trained=lambda: self.export(self.trainable.kept(), self.position.done),
             before=self.grid.before,
         )
@@ -181,6 +186,7 @@ class Trainer:
             final_loss=self.history.final_loss(),
             seed=self.settings.seed,
             image_size=self.references[0].image_size,
+            settings=self.settings.to_record(),
         )
         return self.trainable.export(kept, info)
 
@@ -196,20 +202,8 @@ class Trainer:
         """Continues another run of the same settings and references. Raises ValueError that names what differs."""
         load_run(self, state)
 
-    def _losses(self, batch: Batch, prediction: Tensor) -> tuple[Tensor, Tensor]:
-        unmasked_weight = self.settings.unmasked_weight
-        masked = masked_diffusion_loss(
-            prediction,
-            self.model.target(batch.x0, batch.noise, batch.level),
-            batch.latent_mask,
-            unmasked_weight=unmasked_weight,
-            normalize_area=self.settings.normalize_area,
-            emphasis=batch.emphasis,
-        ).mean()
-        if batch.base is None:
-            return masked, masked.new_zeros(())
-        preserved = prior_preservation_loss(prediction, batch.base, batch.latent_mask, unmasked_weight=unmasked_weight)
-        return masked, preserved.mean()
+    def _new_optimiser(self, leaves: Sequence[Tensor]) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(leaves, lr=1.0, weight_decay=self.settings.weight_decay)
 
     def _update(self, loss: float) -> None:
         """Moves the leaves, unless loss or gradient is not finite: then this step is skipped and the rate halved."""

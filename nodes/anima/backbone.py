@@ -48,6 +48,7 @@ class AnimaBackbone(RectifiedFlow):
         if vae is not None:
             check_vae(vae, self.family)
         self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
+        self.scenery, self.guidance = self.family.scenery, self.family.guidance
         self.model = training_clone(model, precision)
         self.clip, self.vae = clip, vae
         self._was_loaded = is_loaded(self.model)
@@ -69,6 +70,15 @@ class AnimaBackbone(RectifiedFlow):
             latents = torch.cat([self.vae.encode(one[None]) for one in image])
             latents = self.model.model.process_latent_in(latents.float())
         return copy_outside_inference(latents.to(self.model.load_device))
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """[B,16,1,h,w] in the model's own scale to pictures [B,H,W,3] in 0..1."""
+        self._leave_training()
+        with torch.inference_mode():
+            # One at a time, as they are encoded; a video VAE gives one frame each.
+            pictures = [self.vae.decode(self.model.model.process_latent_out(one.float())) for one in latent.split(1)]
+            decoded = torch.cat([picture.reshape(-1, *picture.shape[-3:])[:1] for picture in pictures])
+        return copy_outside_inference(decoded[..., :3].float().clamp(0, 1))
 
     def encode_prompt(self, prompt: str) -> Conditioning:
         """Vectors [1,L,1024] float32: the text encoder's output through Anima's adapter, padded with zeros to 512."""

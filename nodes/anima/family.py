@@ -10,12 +10,15 @@ import comfy.model_base
 from comfy.model_patcher import ModelPatcher
 
 from ...training.conditioning import LengthRule, pad_with_zeros
+from ...training.references.scenery import Scenery
+from .scenery import SCENERY
 
 
 @dataclass(frozen=True)
 class ModelFamily:
     """name: as context files name it. model_class: of ComfyUI's model, in comfy.model_base; the files are the official
     ones. A latent cell is so many pixels a side, a patch so many cells. to_one_length: how its prompts share a batch.
+    scenery: the backgrounds it knows; guidance: with which it is usually sampled.
     """
 
     name: str
@@ -27,6 +30,8 @@ class ModelFamily:
     cell_pixels: int
     patch_cells: int
     to_one_length: LengthRule
+    scenery: Scenery
+    guidance: float
 
     @property
     def size_multiple(self) -> int:
@@ -49,6 +54,8 @@ ANIMA = ModelFamily(
     cell_pixels=8,
     patch_cells=2,
     to_one_length=pad_with_zeros,
+    scenery=SCENERY,
+    guidance=4.0,
 )
 
 

@@ -8,7 +8,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...training.run_options import settings_in
-from ..socket_types import CATEGORY, Options
+from ..node_schema import TRAIN, node_schema
+from ..socket_types import Options
 from .declared_inputs import in_order
 from .training_options import TrainingOptions
 from .widget_order import FIRST_OPTIONAL, TRAINING_OPTIONS
@@ -26,17 +27,19 @@ class TrainingOptionsNode(io.ComfyNode):
                 tooltip="The pictures for backgrounds 'pictures', one or a batch; of any size.",
             )
         }
-        return io.Schema(
+        return node_schema(
             node_id="AnimaFastTrainOptions",
-            display_name="AnimaFastTrain - Training Options",
-            category=CATEGORY,
+            display_name="Training Options",
+            category=TRAIN,
             description="Options for the training nodes. Without it they use the same defaults.",
             search_aliases=[
                 "training settings",
                 "training parameters",
+                "expert settings",
                 "prior preservation",
                 "mask options",
                 "gradient checkpointing",
+                "learning rate",
             ],
             inputs=in_order(settings_in(of_training_nodes=False), TRAINING_OPTIONS, sockets, FIRST_OPTIONAL),
             outputs=[Options.Output("options", tooltip="For a training node or Preview Training Mask.")],

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...declared import check, values_of
 from ...masking.framing import Framing
+from ...training.aims import AimOptions
 from ...training.references.augmentation import Augmentation, ImageAugmentation
 from ...training.references.caption import CaptionOptions
 from ...training.run_options import RecentSettings, RunOptions
@@ -53,12 +54,18 @@ class TrainingOptions(RunOptions):
     def training_settings(self, given: Mapping[str, Any]) -> TrainingSettings:
         """The settings of one run, with those of `given` that are inputs of the training node. Raises ValueError where
         they make no sense."""
-        return replace(self.settings, **values_of(TrainingSettings, given, "node")).validate()
+        settings = replace(self.settings, **values_of(TrainingSettings, given, "node")).validate()
+        return aim_of(given).settings(settings)
 
     def framing_of(self, given: Mapping[str, Any]) -> Framing:
         """With the training size among `given`."""
         return replace(self.framing, **values_of(Framing, given, "node"))
 
-    def augmentation_of(self, training_prompt: str) -> Augmentation:
-        """With the prompt of the training node as the templates of all captions."""
-        return replace(self.augmentation, captions=replace(self.augmentation.captions, templates=training_prompt))
+    def augmentation_of(self, training_prompt: str, given: Mapping[str, Any]) -> Augmentation:
+        """With the prompt of the training node as the templates of all captions, and what its aim leaves."""
+        captions = replace(self.augmentation.captions, templates=training_prompt)
+        return Augmentation(captions, aim_of(given).images(self.augmentation.images))
+
+
+def aim_of(given: Mapping[str, Any]) -> AimOptions:
+    return AimOptions(**values_of(AimOptions, given, "node"))

@@ -21,6 +21,7 @@ TRAINING_NODES = (
     "options",
     "references",
     "attention_map",
+    "aim",
 )
 
 TRAINING_OPTIONS = (
@@ -70,6 +71,8 @@ TRAINING_OPTIONS = (
     "stratified",
     "balance_prior",
     "least_improvement",
+    "cut_paste",
+    "token_norm",
     "keep_recent",
 )
 FIRST_OPTIONAL = "enlarge"  # in TRAINING_OPTIONS; workflows from before it came still run

@@ -1,8 +1,8 @@
-"""Makes the example workflows and their thumbnails in the real frontend of a real ComfyUI, from the plain data in the
-modules *_graphs.py.
+"""Makes the example workflows in the real frontend of a real ComfyUI, from the plain data in the modules *_graphs.py,
+and photographs them into tests/browser/output/examples. Their thumbnails come from build_thumbnails.py.
 
 python tests/browser/build_examples.py                      builds all
-python tests/browser/build_examples.py alpha_mask collage   builds these
+python tests/browser/build_examples.py 03_a_cut_out_character      builds these
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from playwright.sync_api import sync_playwright
 from reference_graphs import REFERENCE_EXAMPLES
 
 FOLDER = Path(__file__).parents[2] / "example_workflows"
+PHOTOGRAPHS = Path(__file__).parent / "output" / "examples"
 ALL = {example.name: example for example in (*EXAMPLES, *REFERENCE_EXAMPLES)}
 
 
@@ -58,7 +59,7 @@ def build(frontend: FrontendPage, example: Example) -> None:
     (FOLDER / f"{example.name}.json").write_text(
         json.dumps(saved, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    frontend.photograph_graph(FOLDER / f"{example.name}.jpg")
+    frontend.photograph_graph(PHOTOGRAPHS / f"{example.name}.jpg")
 
 
 if __name__ == "__main__":

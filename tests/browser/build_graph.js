@@ -1,7 +1,7 @@
 // Builds {id, columns, links} in an empty graph as a user would: creates nodes, types into widgets, connects sockets, frames groups.
 // A column is a list of groups from top to bottom; a group has its own columns of nodes.
 async ({ id, columns, links }) => {
-  const NODE_TITLE = 30, NODE_GAP = 30, GROUP_TITLE = 60, GROUP_MARGIN = 30, GROUP_GAP = 60
+  const NODE_TITLE = 30, NODE_GAP = 18, GROUP_TITLE = 50, GROUP_MARGIN = 18, GROUP_GAP = 30
   const app = window.app
   const nodes = {}
   app.graph.id = id
@@ -49,12 +49,12 @@ async ({ id, columns, links }) => {
           const node = nodes[spec.key]
           node.setSize([stackWidth, Math.max(spec.size?.[1] ?? 0, node.computeSize()[1])])
           node.pos = [inner, below + NODE_TITLE]
-          below += NODE_TITLE + node.size[1] + NODE_GAP
+          below += NODE_TITLE + node.size[1] + spec.room + NODE_GAP
         }
         bottom = Math.max(bottom, below)
-        inner += stackWidth + NODE_GAP * 2
+        inner += stackWidth + NODE_GAP
       }
-      const right = inner - NODE_GAP * 2 + frame
+      const right = inner - NODE_GAP + frame
       if (group.title) {
         const drawn = new LiteGraph.LGraphGroup(group.title)
         drawn.color = group.color

@@ -3,7 +3,7 @@ artist."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 
 from graph_parts import (
     DRAW,
@@ -19,6 +19,7 @@ from graph_parts import (
     Node,
     draw,
     draw_links,
+    example_reference,
     loaders,
     note,
     picture,
@@ -27,54 +28,77 @@ from graph_parts import (
 )
 
 CONTEXT_NAME = "my_character"
+PROMPT_FILE = Path(__file__).parents[2] / "nodes" / "example_reference" / "prompt.txt"
+EXAMPLE_PROMPT = PROMPT_FILE.read_text(encoding="utf-8").strip()
 
-MASKED_TRAINING = Example(
-    "masked_training",
+FIRST_PICTURE = Example(
+    "01_your_character_from_one_picture",
     [
         [
             note(
                 """
-## Teach Anima a character from one picture
+## Your character from one picture
 
-1. **Load Image**: choose a picture of your character. It starts with ComfyUI's own example picture.
-2. Right-click **Load Image**, choose **Open in MaskEditor**, paint over the character and press **Save**.
-   What you paint is learned; the rest of the picture is ignored.
-3. **training_prompt**: describe what is *not* special about the character: the pose, the background, "1girl, solo".
-   What you leave out is what gets learned.
-4. **What to draw**: describe the new picture. You need not describe the character.
-5. Press **Run**. Training comes first, then the picture.
+Press **Run**. Anima learns the girl in the yellow coat from one picture, and then draws her in a cafe. The training node
+says what happens and how it went.
 
-Training is done once. When you change only the prompt or the seed of the sampler, the next picture starts at once.
+### Your own picture
 
-### If the picture is not right yet
+1. **Load Image**: choose it. Right-click the node, **Open in MaskEditor**, paint over the character, **Save**.
+2. Drag the dots *IMAGE* and *MASK* of Load Image to *own_image* and *own_mask* of **Example Reference**.
+3. **training_prompt**: say what is *not* special about it: pose, place, "1girl, solo".
+4. Press **Run**. **Preview Training Mask** shows first what will be learned, in colour.
 
-- *Too little of the character*: raise **train_steps**, or **reference_context_scale** in Patch Model a little above 1.
-- *The old pose comes along*: connect **Training Options** and set **random_crop** there to 0.3.
-- *The old background comes along*: paint the mask more tightly, or set **backgrounds** in Training Options to noise.
-- **0** in reference_context_scale shows what Anima draws without your character.
+Another prompt or seed draws at once: nothing is trained again. **Save Context** keeps the character for the workflow
+`02_draw_a_saved_character`.
+
+### If it is not right yet
+
+- *Too little of the character*: more **train_steps**.
+- *The old pose comes along*: connect **Training Options**, set **random_crop** to 0.3.
+- **reference_context_scale** 0 shows Anima without it.
 """
                 + MODEL_FILES,
-                480,
-            )
-        ],
-        [
+                560,
+                280,
+            ),
             loaders(),
-            Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
         ],
         [
             Group(
-                "3 · Learn what the mask shows",
-                TRAIN,
-                [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")], [training_info()]],
+                "2 · The picture and its mask",
+                PICTURE,
+                [
+                    [
+                        example_reference(),
+                        Node("preview", "AnimaFastTrainPreviewMask", size=(300, 360)),
+                        picture(title="Load Image (your own picture)"),
+                    ]
+                ],
             )
         ],
-        [draw(4, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
+        [Group("3 · Learn what the mask shows", TRAIN, [[train(True, EXAMPLE_PROMPT)]])],
+        [
+            draw(
+                4,
+                "1girl, solo, sitting in a cafe, reading a book, window, warm light",
+                Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": CONTEXT_NAME}, size=(270, 130)),
+            )
+        ],
     ],
-    [*TRAINING_LINKS, PICTURE_LINK, MASK_LINK, INFO_LINK, *draw_links("train")],
+    [
+        *TRAINING_LINKS,
+        ("example", "image", "preview", "reference_image"),
+        ("example", "mask", "preview", "training_mask"),
+        ("example", "image", "train", "reference_image"),
+        ("example", "mask", "train", "training_mask"),
+        *draw_links("train"),
+        ("train", "context", "keep", "context"),
+    ],
 )
 
 UNMASKED_TRAINING = Example(
-    "training_without_mask",
+    "08_learn_a_whole_picture_or_style",
     [
         [
             note(
@@ -91,75 +115,28 @@ or a character on an empty background.
 
 Training is done once. When you change only the prompt or the seed of the sampler, the next picture starts at once.
 
-To learn one character and leave the background alone, open the workflow **masked_training** instead.
+To learn one character and leave the background alone, open the workflow **01_your_character_from_one_picture** instead.
 """
                 + MODEL_FILES,
                 350,
             )
         ],
         [loaders(), Group("2 · Your picture", PICTURE, [[picture()]])],
-        [Group("3 · Learn the whole picture", TRAIN, [[train(False, "1girl, solo, standing")], [training_info()]])],
+        [Group("3 · Learn the whole picture", TRAIN, [[train(False, "1girl, solo, standing")]])],
         [draw(4, "a quiet village street, houses, trees, no humans")],
     ],
-    [*TRAINING_LINKS, PICTURE_LINK, INFO_LINK, *draw_links("train")],
-)
-
-SAVE_CONTEXT = Example(
-    "save_context",
-    [
-        [
-            note(
-                f"""
-## Train once, keep the character
-
-1. **Load Image**: choose a picture of your character.
-2. Right-click it, choose **Open in MaskEditor**, paint over the character and press **Save**.
-3. **Save Context**: type a name for the character.
-4. Press **Run**. The file is written to `models/anima_contexts` as `{CONTEXT_NAME}_00001_.safetensors`; the number counts up, nothing is overwritten.
-
-Then open the workflow **load_context** and draw with it, today or next year. The file is small and can be given to others
-who use the same Anima model.
-"""
-                + MODEL_FILES,
-                340,
-            )
-        ],
-        [
-            loaders(),
-            Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
-        ],
-        [
-            Group(
-                "3 · Learn what the mask shows",
-                TRAIN,
-                [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")]],
-            )
-        ],
-        [
-            Group(
-                "4 · Keep it",
-                DRAW,
-                [
-                    [
-                        Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": CONTEXT_NAME}, size=(400, 110)),
-                        training_info(),
-                    ]
-                ],
-            )
-        ],
-    ],
-    [*TRAINING_LINKS, PICTURE_LINK, MASK_LINK, ("train", "context", "keep", "context"), INFO_LINK],
+    [*TRAINING_LINKS, PICTURE_LINK, *draw_links("train")],
 )
 
 LOAD_CONTEXT = Example(
-    "load_context",
+    "02_draw_a_saved_character",
     [
         [
             note(
                 """
 ## Draw with a character that was saved
 
-1. Run the workflow **save_context** first, or put a context file into `models/anima_contexts`.
+1. Run the workflow **01_your_character_from_one_picture** first, which saves one, or put a context file into `models/anima_contexts`.
 2. Press **R**, so that ComfyUI lists new files, and choose yours in **Load Context**.
 3. **What to draw**: describe the picture. You need not describe the character.
 4. Press **Run**. Nothing is trained here.
@@ -182,9 +159,9 @@ LOAD_CONTEXT = Example(
                             "saved",
                             "AnimaFastTrainLoadContext",
                             {"context_name": f"{CONTEXT_NAME}_00001_.safetensors"},
-                            size=(400, 0),
+                            size=(340, 0),
                         ),
-                        Node("info", "PreviewAny", title="What it was trained with", size=(400, 240)),
+                        Node("info", "PreviewAny", title="What it was trained with", size=(340, 240)),
                     ]
                 ],
             ),
@@ -195,7 +172,7 @@ LOAD_CONTEXT = Example(
 )
 
 LOSS_GRAPH_AND_MASK_PREVIEW = Example(
-    "loss_graph_and_mask_preview",
+    "09_check_the_mask_and_the_loss",
     [
         [
             note(
@@ -228,8 +205,8 @@ Training Options goes into both nodes, so that both see the same picture.
                 "3 · Check what the mask selects",
                 PICTURE,
                 [
-                    [Node("preview", "AnimaFastTrainPreviewMask", size=(460, 420))],
-                    [Node("options", "AnimaFastTrainOptions", size=(330, 0))],
+                    [Node("preview", "AnimaFastTrainPreviewMask", size=(380, 420))],
+                    [Node("options", "AnimaFastTrainOptions", size=(300, 0))],
                 ],
             )
         ],
@@ -240,7 +217,7 @@ Training Options goes into both nodes, so that both see the same picture.
                 [
                     [train(True, "1girl, solo, standing, outdoors, blue sky, grass")],
                     [
-                        Node("graph", "LossGraphNode", {"filename_prefix": "loss_graph"}, size=(460, 360)),
+                        Node("graph", "LossGraphNode", {"filename_prefix": "loss_graph"}, size=(380, 360)),
                         training_info(),
                     ],
                 ],
@@ -261,7 +238,7 @@ Training Options goes into both nodes, so that both see the same picture.
 )
 
 WATCH_TRAINING = Example(
-    "watch_training",
+    "10_watch_training_and_compare",
     [
         [
             note(
@@ -288,19 +265,18 @@ For previews more often, connect **Training Options** and lower **preview_every*
             loaders(),
             Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
         ],
-        # Room for the loss line and the picture that appear on the node.
         [
             Group(
                 "3 · Learn what the mask shows, and watch",
                 TRAIN,
-                [[replace(train(True, "1girl, solo, standing, outdoors, blue sky, grass"), size=(440, 860))]],
+                [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")]],
             )
         ],
         [
             Group(
                 "4 · How the training went",
                 TRAIN,
-                [[Node("plot", "AnimaFastTrainPlotTraining", size=(560, 440)), training_info()]],
+                [[Node("plot", "AnimaFastTrainPlotTraining", size=(460, 440)), training_info()]],
             )
         ],
         [
@@ -319,7 +295,7 @@ For previews more often, connect **Training Options** and lower **preview_every*
                                 "height": 768,
                                 "steps": 20,
                             },
-                            size=(560, 860),
+                            size=(460, 860),
                         )
                     ]
                 ],
@@ -339,4 +315,4 @@ For previews more often, connect **Training Options** and lower **preview_every*
     ],
 )
 
-EXAMPLES = [MASKED_TRAINING, UNMASKED_TRAINING, SAVE_CONTEXT, LOAD_CONTEXT, LOSS_GRAPH_AND_MASK_PREVIEW, WATCH_TRAINING]
+EXAMPLES = [FIRST_PICTURE, LOAD_CONTEXT, UNMASKED_TRAINING, LOSS_GRAPH_AND_MASK_PREVIEW, WATCH_TRAINING]

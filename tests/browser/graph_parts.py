@@ -12,7 +12,7 @@ VAE_NAME = "qwen_image_vae.safetensors"
 OFFICIAL_FILES = "https://huggingface.co/circlestone-labs/Anima/resolve/main/split_files"
 
 LOAD, PICTURE, TRAIN, DRAW = "#8AA", "#3f789e", "#8A8", "#b58b2a"  # of the colours that the frontend offers for frames
-NOTE_WIDTH = 430
+NOTE_WIDTH = 360
 
 Link = tuple[str, str, str, str]  # from node, output, to node, input
 
@@ -28,6 +28,7 @@ class Node:
     size: tuple[int, int] | None = None
     color: str = ""
     models: list[dict[str, str]] = field(default_factory=list)
+    room: int = 0  # left free below, for what appears on the node once it runs
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,21 @@ class Group:
 
 @dataclass(frozen=True)
 class Example:
+    """`name` is that of its file, and all that the template browser says of it: a number, and what one gets."""
+
     name: str
     columns: list[list[Group]]
     links: list[Link]
 
 
-def note(text: str, height: int) -> Group:
-    return Group(
-        "", "", [[Node("note", "MarkdownNote", {"text": text.strip()}, "Read me first", (NOTE_WIDTH, height))]]
-    )
+def note(text: str, height: int, width: int = NOTE_WIDTH) -> Group:
+    return Group("", "", [[Node("note", "MarkdownNote", {"text": text.strip()}, "Read me first", (width, height))]])
 
 
 def official_file(kind: str, widget: str, directory: str, name: str, **widgets: str) -> Node:
     """A loader that tells the frontend where a missing file is downloaded from."""
     models = [{"name": name, "url": f"{OFFICIAL_FILES}/{directory}/{name}", "directory": directory}]
-    return Node(kind, kind, {widget: name, **widgets}, size=(330, 0), models=models)
+    return Node(kind, kind, {widget: name, **widgets}, size=(264, 0), models=models)
 
 
 def loaders() -> Group:
@@ -74,16 +75,21 @@ def loaders() -> Group:
 
 def picture(key: str = "picture", title: str = "") -> Node:
     # ComfyUI puts example.png into every input folder, and it shows a character.
-    return Node(key, "LoadImage", {"image": "example.png"}, title, (330, 420))
+    return Node(key, "LoadImage", {"image": "example.png"}, title, (300, 340))
+
+
+def example_reference() -> Node:
+    return Node("example", "AnimaFastTrainExampleReference", size=(300, 0))
 
 
 def train(masked: bool, prompt: str, **widgets: Any) -> Node:
     kind = "AnimaFastTrainMaskedReferenceContext" if masked else "AnimaFastTrainReferenceContext"
-    return Node("train", kind, {"training_prompt": prompt, **widgets}, size=(400, 420))
+    # The loss line, the picture and the verdict will appear on it.
+    return Node("train", kind, {"training_prompt": prompt, **widgets}, size=(340, 440), room=520)
 
 
 def training_info() -> Node:
-    return Node("info", "PreviewAny", title="How training went", size=(400, 300))
+    return Node("info", "PreviewAny", title="How training went", size=(340, 300))
 
 
 TRAINING_LINKS = [
@@ -96,26 +102,24 @@ PICTURE_LINK = ("picture", "IMAGE", "train", "reference_image")
 MASK_LINK = ("picture", "MASK", "train", "training_mask")
 
 
-def draw(number: int, prompt: str) -> Group:
+def draw(number: int, prompt: str, *more: Node) -> Group:
     """Anima as ComfyUI's own template samples it, with Patch Model between the model and the sampler."""
     return Group(
         f"{number} · Draw with it",
         DRAW,
         [
             [
-                Node("patch", "AnimaFastTrainPatchModel", size=(400, 0)),
-                Node("positive", "CLIPTextEncode", {"text": prompt}, "What to draw", (400, 160), "green"),
+                Node("patch", "AnimaFastTrainPatchModel", size=(270, 0)),
+                Node("positive", "CLIPTextEncode", {"text": prompt}, "What to draw", (270, 130), "green"),
                 Node(
                     "negative",
                     "CLIPTextEncode",
                     {"text": "worst quality, low quality, score_1, score_2, score_3, blurry, jpeg artifacts, sepia"},
                     "What to avoid",
-                    (400, 120),
+                    (270, 110),
                     "red",
                 ),
-                Node("canvas", "EmptyLatentImage", {"width": 1024, "height": 1024}, "Size of the picture", (400, 0)),
-            ],
-            [
+                Node("canvas", "EmptyLatentImage", {"width": 1024, "height": 1024}, "Size of the picture", (270, 0)),
                 Node(
                     "sampler",
                     "KSampler",
@@ -127,10 +131,13 @@ def draw(number: int, prompt: str) -> Group:
                         "sampler_name": "er_sde",
                         "scheduler": "simple",
                     },
-                    size=(400, 0),
+                    size=(270, 0),
                 ),
-                Node("decode", "VAEDecode", size=(400, 0)),
-                Node("save", "SaveImage", {"filename_prefix": "AnimaFastTrain"}, size=(400, 440)),
+            ],
+            [
+                Node("decode", "VAEDecode", size=(270, 0)),
+                Node("save", "SaveImage", {"filename_prefix": "AnimaFastTrain"}, size=(270, 420)),
+                *more,
             ],
         ],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from graph_parts import (
-    INFO_LINK,
     MASK_LINK,
     MODEL_FILES,
     PICTURE,
@@ -20,10 +19,9 @@ from graph_parts import (
     note,
     picture,
     train,
-    training_info,
 )
 
-PREVIEW_SIZE = (460, 300)
+PREVIEW_SIZE = (380, 300)
 
 
 def preview(key: str = "preview", title: str = "", **widgets: int) -> Node:
@@ -31,7 +29,7 @@ def preview(key: str = "preview", title: str = "", **widgets: int) -> Node:
 
 
 def add_reference(key: str, title: str, caption: str) -> Node:
-    return Node(key, "AnimaFastTrainAddReference", {"caption": caption}, title, (360, 230))
+    return Node(key, "AnimaFastTrainAddReference", {"caption": caption}, title, (300, 230))
 
 
 def chain_links(*pairs: tuple[str, str]) -> list[Link]:
@@ -44,7 +42,7 @@ def chain_links(*pairs: tuple[str, str]) -> list[Link]:
 
 
 TWO_REFERENCES = Example(
-    "two_references",
+    "05_two_pictures_of_one_character",
     [
         [
             note(
@@ -85,20 +83,19 @@ Two views teach more than one: what both have in common is learned best. They ma
                 ],
             )
         ],
-        [Group("3 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo")], [training_info()]])],
+        [Group("3 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo")]])],
         [draw(4, "1girl, solo, running, beach, waves, sunset")],
     ],
     [
         *TRAINING_LINKS,
         *chain_links(("picture", "first added"), ("second", "second added")),
         ("second added", "references", "train", "references"),
-        INFO_LINK,
         *draw_links("train"),
     ],
 )
 
 ALPHA_MASK = Example(
-    "alpha_mask",
+    "03_a_cut_out_character",
     [
         [
             note(
@@ -150,7 +147,7 @@ empty background and ignore the character. **Mask Source** turns it round: *MASK
             Group(
                 "4 · Learn the character",
                 TRAIN,
-                [[train(True, "1girl, solo, standing, simple background")], [training_info()]],
+                [[train(True, "1girl, solo, standing, simple background")]],
             )
         ],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
@@ -163,13 +160,12 @@ empty background and ignore the character. **Mask Source** turns it round: *MASK
         ("shape", "mask", "preview", "training_mask"),
         PICTURE_LINK,
         ("shape", "mask", "train", "training_mask"),
-        INFO_LINK,
         *draw_links("train"),
     ],
 )
 
 FOLDER_WITH_CAPTIONS = Example(
-    "folder_with_captions",
+    "06_a_folder_with_masks_and_captions",
     [
         [
             note(
@@ -215,15 +211,15 @@ Make a folder **references** in ComfyUI's **input** folder, and in it a folder *
                 [
                     [
                         Node(
-                            "folder", "AnimaFastTrainLoadReferenceFolder", size=(400, 0), title="Load Reference Folder"
+                            "folder", "AnimaFastTrainLoadReferenceFolder", size=(340, 0), title="Load Reference Folder"
                         ),
-                        Node("found", "PreviewAny", title="What was found", size=(400, 200)),
+                        Node("found", "PreviewAny", title="What was found", size=(340, 200)),
                     ]
                 ],
             ),
         ],
-        [Group("3 · Look at the masks", PICTURE, [[Node("preview", "AnimaFastTrainPreviewMask", size=(460, 640))]])],
-        [Group("4 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo")], [training_info()]])],
+        [Group("3 · Look at the masks", PICTURE, [[Node("preview", "AnimaFastTrainPreviewMask", size=(380, 640))]])],
+        [Group("4 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo")]])],
         [draw(5, "1girl, solo, running, beach, waves, sunset")],
     ],
     [
@@ -231,13 +227,12 @@ Make a folder **references** in ComfyUI's **input** folder, and in it a folder *
         ("folder", "info", "found", "source"),
         ("folder", "references", "preview", "references"),
         ("folder", "references", "train", "references"),
-        INFO_LINK,
         *draw_links("train"),
     ],
 )
 
 COLLAGE = Example(
-    "collage",
+    "07_three_pictures_in_one_collage",
     [
         [
             note(
@@ -308,7 +303,7 @@ Keep **training_image_size** as large as the frame, here 768. A larger frame sho
             Group(
                 "4 · Learn what the masks show",
                 TRAIN,
-                [[train(True, "1girl, solo", training_image_size=768)], [training_info()]],
+                [[train(True, "1girl, solo", training_image_size=768)]],
             )
         ],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
@@ -323,13 +318,12 @@ Keep **training_image_size** as large as the frame, here 768. A larger frame sho
         ("collage", "image", "train", "reference_image"),
         ("collage", "mask", "train", "training_mask"),
         ("collage", "caption", "train", "training_prompt"),
-        INFO_LINK,
         *draw_links("train"),
     ],
 )
 
 CROP_TO_MASK = Example(
-    "crop_to_mask",
+    "04_a_small_character_in_a_large_picture",
     [
         [
             note(
@@ -373,7 +367,7 @@ go into the second preview and into training, so that both see the same picture.
                             "options",
                             "AnimaFastTrainOptions",
                             {"crop_to_mask": True, "crop_margin": 0.15},
-                            size=(330, 0),
+                            size=(300, 0),
                         )
                     ],
                 ],
@@ -383,7 +377,7 @@ go into the second preview and into training, so that both see the same picture.
             Group(
                 "4 · Learn what the mask shows",
                 TRAIN,
-                [[train(True, "1girl, solo, outdoors, blue sky, grass")], [training_info()]],
+                [[train(True, "1girl, solo, outdoors, blue sky, grass")]],
             )
         ],
         [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
@@ -398,7 +392,6 @@ go into the second preview and into training, so that both see the same picture.
         ("picture", "MASK", "preview", "training_mask"),
         ("options", "options", "preview", "options"),
         ("options", "options", "train", "options"),
-        INFO_LINK,
         *draw_links("train"),
     ],
 )

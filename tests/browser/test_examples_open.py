@@ -90,7 +90,9 @@ def test_a_missing_node_would_be_noticed(frontend: FrontendPage) -> None:
     assert "NoSuchNode" in missing_types(frontend.read_graph()["nodes"])
 
 
-@pytest.mark.parametrize("name", ["masked_training", "alpha_mask", "collage", "folder_with_captions"])
+@pytest.mark.parametrize(
+    "name", ["your_character_from_one_picture", "a_cut_out_character", "three_pictures_in_one_collage"]
+)
 def test_missing_files_are_offered_for_download(frontend_without_files: FrontendPage, name: str) -> None:
     path = EXAMPLE_FILES[name]
     frontend_without_files.drop(path.stem, path.read_text(encoding="utf-8"))

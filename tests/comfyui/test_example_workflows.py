@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,12 @@ from saved_workflow import EXAMPLE_FILES, SavedWorkflow, recorded_object_info
 # What the artist brings to an example, in the order of its Load Image nodes; elsewhere it is example.png with a painted
 # mask.
 BROUGHT = {
+    "a_cut_out_character": ["cut-out.png"],
+    "two_pictures_of_one_character": ["example.png", "wide.png"],
+    "three_pictures_in_one_collage": ["example.png", "wide.png", "tall.png"],
+}
+OLD = sorted((Path(__file__).parents[1] / "version_0_1" / "workflows").glob("*.json"))
+BROUGHT_THEN = {
     "alpha_mask": ["cut-out.png"],
     "two_references": ["example.png", "wide.png"],
     "collage": ["example.png", "wide.png", "tall.png"],
@@ -35,9 +41,13 @@ SHOWN = {
     "LossGraphNode": "images",
     "AnimaFastTrainPreviewMask": "images",
     "AnimaFastTrainSaveContext": "text",
+    "AnimaFastTrainMaskedReferenceContext": "text",
+    "AnimaFastTrainReferenceContext": "text",
     "AnimaFastTrainPlotTraining": "images",
     "AnimaFastTrainCompareContexts": "images",
 }
+
+TELLING = ("PreviewAny", "AnimaFastTrainMaskedReferenceContext")
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +99,15 @@ def with_alpha(picture: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def small(name: str) -> dict[str, dict[str, Any]]:
-    prompt = SavedWorkflow(EXAMPLE_FILES[name], recorded_object_info()).prompt()
+    return smaller(EXAMPLE_FILES[name], BROUGHT.get(name, []))
+
+
+def smaller(path: Path, brought: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    prompt = SavedWorkflow(path, recorded_object_info()).prompt()
     for node in prompt.values():
         # A widget that something is wired to keeps its link.
         node["inputs"].update({key: value for key, value in SMALL.items() if key in node["inputs"]})
-    for node, file in zip(nodes_of(prompt, "LoadImage"), BROUGHT.get(name, []), strict=False):
+    for node, file in zip(nodes_of(prompt, "LoadImage"), brought, strict=False):
         node["inputs"]["image"] = file
     return prompt
 
@@ -114,7 +128,8 @@ def shown(prompt: dict[str, dict], finished: Finished) -> dict[str, Any]:
 def texts(server: ComfyServer, prompt: dict[str, dict]) -> str:
     """All that the text nodes say after a good run."""
     finished = server.run_well(prompt)
-    return "\n".join(finished.text(id) for id, node in prompt.items() if node["class_type"] == "PreviewAny")
+    told = [finished.text(id) for id, node in prompt.items() if node["class_type"] in TELLING]
+    return "\n".join(dict.fromkeys(told))  # an info that is shown twice is told once
 
 
 def coverages(told: str) -> list[float]:
@@ -127,8 +142,8 @@ def coverages(told: str) -> list[float]:
 
 @pytest.mark.parametrize("name", EXAMPLE_FILES)
 def test_it_runs_and_shows_its_results(server_with_files: ComfyServer, name: str):
-    if name == "load_context":  # loads what the other saves
-        server_with_files.run_well(small("save_context"))
+    if name == "draw_a_saved_character":  # loads what the other saves
+        server_with_files.run_well(small("your_character_from_one_picture"))
     prompt = small(name)
     finished = server_with_files.run_well(prompt)
     results = shown(prompt, finished)
@@ -138,19 +153,29 @@ def test_it_runs_and_shows_its_results(server_with_files: ComfyServer, name: str
             assert server_with_files.picture(finished, id).shape[:2] == (128, 128)
 
 
+def test_the_first_run_learns_the_bundled_drawing_and_then_the_artists_own_picture(server_with_files: ComfyServer):
+    prompt = small("your_character_from_one_picture")
+    (example,) = nodes_of(prompt, "AnimaFastTrainExampleReference")
+    (bundled,) = coverages(texts(server_with_files, prompt))
+    assert 0.25 < bundled < 0.5
+    own = next(id for id, node in prompt.items() if node["class_type"] == "LoadImage")
+    example["inputs"] |= {"own_image": [own, 0], "own_mask": [own, 1]}
+    assert coverages(texts(server_with_files, prompt)) == pytest.approx([CHARACTER], abs=0.02)
+
+
 def test_a_cut_out_is_learned_and_not_the_transparency_around_it(server_with_files: ComfyServer):
-    (learned,) = coverages(texts(server_with_files, small("alpha_mask")))
+    (learned,) = coverages(texts(server_with_files, small("a_cut_out_character")))
     assert learned == pytest.approx(CHARACTER, abs=0.02)
 
 
 def test_two_pictures_of_different_shapes_are_learned_each_with_its_mask(server_with_files: ComfyServer):
-    told = texts(server_with_files, small("two_references"))
+    told = texts(server_with_files, small("two_pictures_of_one_character"))
     assert "references: 2" in told
     assert coverages(told) == pytest.approx([CHARACTER, CHARACTER], abs=0.02)
 
 
 def test_a_folder_is_learned_with_its_masks_and_captions(server_with_files: ComfyServer):
-    told = texts(server_with_files, small("folder_with_captions"))
+    told = texts(server_with_files, small("a_folder_with_masks_and_captions"))
     assert "2 references from 'references', 0 broken files" in told
     for name, caption in CAPTIONS.items():
         assert f"{name}: {caption}" in told
@@ -158,7 +183,7 @@ def test_a_folder_is_learned_with_its_masks_and_captions(server_with_files: Comf
 
 
 def test_a_collage_is_learned_as_one_picture_under_all_captions(server_with_files: ComfyServer):
-    prompt = small("collage")
+    prompt = small("three_pictures_in_one_collage")
     captions = [node["inputs"]["caption"] for node in nodes_of(prompt, "AnimaFastTrainAddReference")]
     told = texts(server_with_files, prompt)
     assert "references: 1" in told
@@ -172,7 +197,8 @@ def test_a_collage_is_learned_as_one_picture_under_all_captions(server_with_file
 
 def test_a_crop_fills_the_frame_with_what_is_learned(server_with_files: ComfyServer):
     (whole,), (cropped,) = (
-        coverages(texts(server_with_files, small(name))) for name in ("masked_training", "crop_to_mask")
+        coverages(texts(server_with_files, small(name)))
+        for name in ("check_the_mask_and_the_loss", "a_small_character_in_a_large_picture")
     )
     assert whole == pytest.approx(CHARACTER, abs=0.02)
     # The ellipse is 0.8 high; with 0.15 of that on each side, the crop is 0.84 wide and as high as the picture.
@@ -180,12 +206,11 @@ def test_a_crop_fills_the_frame_with_what_is_learned(server_with_files: ComfySer
 
 
 WITHOUT_PREPARATION = {
-    "masked_training": "the mask of 'reference' selects nothing",
-    "two_references": "the mask of 'reference' selects nothing",
-    "collage": "the mask of 'reference' selects nothing",
-    "crop_to_mask": "the mask of 'reference' selects nothing",
-    "alpha_mask": "black everywhere, as Load Image gives it for a picture without transparency",
-    "folder_with_captions": "folder 'my pictures' is not there: make the folder",
+    "two_pictures_of_one_character": "the mask of 'reference' selects nothing",
+    "three_pictures_in_one_collage": "the mask of 'reference' selects nothing",
+    "a_small_character_in_a_large_picture": "the mask of 'reference' selects nothing",
+    "a_cut_out_character": "black everywhere, as Load Image gives it for a picture without transparency",
+    "a_folder_with_masks_and_captions": "folder 'my pictures' is not there: make the folder",
 }
 
 
@@ -199,3 +224,12 @@ def test_what_was_not_brought_is_said_in_one_sentence(server_with_files: ComfySe
     finished = server_with_files.run(prompt)
     assert finished.status == "error"
     assert WITHOUT_PREPARATION[name] in finished.error and "\n" not in finished.error
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem)
+def test_a_workflow_of_version_0_1_still_runs(server_with_files: ComfyServer, path: Path):
+    if path.stem == "load_context":  # loads what the other saves
+        server_with_files.run_well(smaller(OLD[0].with_stem("save_context")))
+    prompt = smaller(path, BROUGHT_THEN.get(path.stem, []))
+    results = shown(prompt, server_with_files.run_well(prompt))
+    assert results and all(results.values())

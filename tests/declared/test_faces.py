@@ -27,6 +27,7 @@ from anima_fast_train.declared import (
 from anima_fast_train.masking.framing import Framing
 from anima_fast_train.training.command_line.declared_options import reader, with_options
 from anima_fast_train.training.loss_settings import LOSS
+from anima_fast_train.training.resuming.run_record import SETTINGS_OF_0_1
 from anima_fast_train.training.run_options import GROUPS, RunOptions, settings_in
 from anima_fast_train.training.settings import TrainingSettings
 
@@ -121,9 +122,11 @@ RECORD_OF_0_1 = json.loads(
 
 
 def test_a_checkpoint_of_version_0_1_has_the_same_record() -> None:
-    assert to_record(TrainingSettings()) == RECORD_OF_0_1
+    record = to_record(TrainingSettings(learning_rate="0.3", token_norm="raw"))
+    assert record == {**RECORD_OF_0_1, **SETTINGS_OF_0_1}
     other = {**RECORD_OF_0_1, "cfg": 5.0, "attention_weight": 2.0, "of a later version": 1}
-    assert from_record(TrainingSettings, other) == TrainingSettings(guidance=5.0, emphasis_weight=2.0)
+    known = TrainingSettings(guidance=5.0, emphasis_weight=2.0, learning_rate="0.3")
+    assert from_record(TrainingSettings, other) == known
     assert from_record(TrainingSettings, {}) == TrainingSettings()
 
 

@@ -204,7 +204,9 @@ def test_sample_reference_draws_the_same_character_for_a_seed(command: Command, 
     assert (tmp_path / "one" / "prompt.txt").read_text().startswith("1girl, ")
 
 
-@pytest.mark.parametrize("name", ["", "demo", "train", "inspect", "sample-reference", "pretrain", "compare", "bench"])
+@pytest.mark.parametrize(
+    "name", ["", "demo", "train", "inspect", "sample-reference", "pretrain", "pretrain-judge", "compare", "bench"]
+)
 def test_help_explains(command: Command, name: str) -> None:
     done = command(*filter(None, [name]), "--help")
     assert done.code == 0
@@ -289,7 +291,13 @@ def test_values_that_make_no_sense_are_refused(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("bench", "--steps", 0), ("bench", "--rounds", -1), ("compare", "--seeds", 0), ("pretrain", "--steps", 0)],
+    [
+        ("bench", "--steps", 0),
+        ("bench", "--rounds", -1),
+        ("compare", "--seeds", 0),
+        ("pretrain", "--steps", 0),
+        ("pretrain-judge", "--steps", 0),
+    ],
 )
 def test_measurements_of_nothing_are_refused(
     command: Command, tmp_path: Path, arguments: tuple[str, str, int], monkeypatch: pytest.MonkeyPatch

@@ -18,9 +18,11 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from anima_fast_train.declared import from_record
 from anima_fast_train.training.files.atomic_file import write_atomically
 from anima_fast_train.training.files.tensor_file import checksum
 from anima_fast_train.training.files.tensor_file_header import CHECKSUM, DTYPE_NAMES, Entry
+from anima_fast_train.training.settings import TrainingSettings
 from anima_fast_train.training.trainables.context_file import (
     FORMAT,
     ReferenceContext,
@@ -43,6 +45,7 @@ INFO = TrainingInfo(
     final_loss=1.25,
     seed=2**63,
     image_size=(512, 768),
+    settings=TrainingSettings(batch_size=2, init_text="red hair").to_record(),
 )
 
 
@@ -93,6 +96,19 @@ def test_a_context_comes_back_bit_for_bit(tmp_path, negative):
     for name, tensor in original.tensors().items():
         assert torch.equal(loaded.tensors()[name], tensor)
     assert (loaded.num_blocks, loaded.positive.count, loaded.context_dim) == (3, 2, 4)
+
+
+def test_a_file_says_which_settings_were_changed(saved):
+    loaded = ReferenceContext.load(saved)
+    assert loaded.info.changed_settings() == {"batch_size": "2", "init_text": "red hair"}
+    assert from_record(TrainingSettings, loaded.info.settings) == TrainingSettings(batch_size=2, init_text="red hair")
+
+
+@pytest.mark.parametrize("settings", ['{"batch_size": -4}', "[1]", '{"steps": {"steps": {}}', "none"])
+def test_settings_that_make_no_sense_do_not_cost_the_context(saved, settings):
+    info = ReferenceContext.load(rewrite(saved, settings=settings)).info
+    assert info.changed_settings() == {}
+    assert info.prompt == INFO.prompt
 
 
 def test_what_is_not_known_comes_back_as_not_known(tmp_path):

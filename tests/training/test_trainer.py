@@ -164,10 +164,12 @@ def test_a_balanced_prior_counts_both_losses_in_units_of_the_error_before_traini
     tiny: Any, encoded: MakeReference
 ) -> None:
     balanced, plain = (context_trainer(tiny, [encoded()], replace(SHORT, balance_prior=on)) for on in (True, False))
-    assert plain.prior_weight == 8.0
-    assert balanced.prior_weight == pytest.approx(8.0 * balanced.grid.before.inside / balanced.grid.before.outside)
+    assert plain.forward.prior_weight == 8.0
+    assert balanced.forward.prior_weight == pytest.approx(
+        8.0 * balanced.grid.before.inside / balanced.grid.before.outside
+    )
     white = context_trainer(tiny, [encoded(mask=torch.ones(1, 1, 6, 8))], replace(SHORT, balance_prior=True))
-    assert white.prior_weight == 8.0
+    assert white.forward.prior_weight == 8.0
 
 
 def test_one_shared_set_serves_every_block(tiny: Any, encoded: MakeReference) -> None:

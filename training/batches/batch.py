@@ -15,6 +15,8 @@ from ..settings import TrainingSettings
 from .draw_order import ReferenceOrder
 from .noise_pool import automatic_pool_size, draw_entries, make_pools, pool_sizes
 
+TRIAL_ROWS = 8
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -59,10 +61,37 @@ class BatchSource:
     def draw(self) -> Batch:
         """The next batch, on the device of the latents."""
         rows = self.order.draw(self._settings.batch_size)
+        return self._batch(
+            {
+                number: draw_entries(
+                    len(self._pools[number]), rows.count(number), self._settings.stratified, self._generator
+                )
+                for number in dict.fromkeys(rows)
+            }
+        )
+
+    def trial(self) -> list[Batch]:
+        """The same every time, and nothing is drawn for it: pool entries at levels spread evenly, of references that
+        take turns; TRIAL_ROWS or a whole batch in all."""
+        members = self.order.alike(0)
+        size = self._settings.batch_size
+        count = max(TRIAL_ROWS, size)
+        rows = [(members[row % len(members)], (row + 0.5) / count) for row in range(count)]
+        return [
+            self._batch(
+                {
+                    number: torch.tensor([int(at * len(self._pools[number])) for owner, at in part if owner == number])
+                    for number in dict.fromkeys(owner for owner, _ in part)
+                }
+            )
+            for part in (rows[first : first + size] for first in range(0, count, size))
+        ]
+
+    def _batch(self, entries: dict[int, Tensor]) -> Batch:
+        """entries: which of its pool each reference is shown by."""
         level, noise, base, shown = [], [], [], []
-        for number in dict.fromkeys(rows):
+        for number, chosen in entries.items():
             pool = self._pools[number]
-            chosen = draw_entries(len(pool), rows.count(number), self._settings.stratified, self._generator)
             level.append(pool.level[chosen])
             noise.append(pool.noise[chosen])
             shown += [self._references[number].shown_as[entry] for entry in pool.shown[chosen].tolist()]

@@ -36,6 +36,10 @@ class ReferenceOrder:
             rows.append(members[turn])
         return sorted(rows)
 
+    def alike(self, number: int) -> list[int]:
+        """The references that a batch with this one may hold, itself among them."""
+        return next(members for members in self._groups if number in members)
+
     def _next_group(self, batch_size: int) -> int:
         weights = [sum(self._weights[number] for number in group) for group in self._groups]
         batches = [sum(self.drawn[number] for number in group) / batch_size for group in self._groups]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
 from ..miniature import scene
-from ..miniature.backbone import WEIGHTS
 from ..references.reference_file import ReferenceFile
 from ..references.reference_list import ReferenceList
 from ..settings import TrainingSettings
@@ -21,9 +20,10 @@ from . import outputs
 from .declared_options import DEFAULTS, Seed
 from .errors import sentence_of
 from .image_commands import collage, preview_mask
-from .measurement_commands import add_measurements, require_positive
+from .measurement_commands import add_measurements
 from .option_groups import read_framing
 from .output_folder import require_writable
+from .pretraining_commands import pretrain, pretrain_judge
 from .train_command import Output, train, train_and_write
 
 # Of what `inspect` prints, in characters.
@@ -60,7 +60,8 @@ def inspect(context: Annotated[Path, typer.Argument(help="A context.safetensors.
     if loaded.negative is not None:
         typer.echo(f"negative_tokens: {list(loaded.negative.tokens.shape)}")
     for name, value in vars(loaded.info).items():
-        typer.echo(f"{name}: {printable(value, LONGEST_VALUE)}")
+        shown = json.dumps(value) if name == "settings" else value
+        typer.echo(f"{name}: {printable(shown, LONGEST_VALUE)}")
 
 
 @app.command()
@@ -74,30 +75,8 @@ def sample_reference(seed: Seed = 0, output: Output = Path("output/reference")) 
     typer.echo(f"{folder}: reference.png, mask.png, prompt.txt ({drawn.prompt})")
 
 
-@app.command()
-def pretrain(
-    output: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
-    steps: Annotated[
-        int | None, typer.Option(help="Steps of the transformer; the default is what the bundled weights had.")
-    ] = None,
-    seed: Seed = 0,
-) -> None:
-    """Rebuild the miniature's weights from a seed: draw its pictures, train its codec and its transformer."""
-    from ..miniature.pretrain import PretrainingSettings, pretrain
-
-    require_positive(steps=1 if steps is None else steps)
-    chosen = PretrainingSettings(seed=seed) if steps is None else PretrainingSettings(seed=seed, steps=steps)
-    require_writable(output.parent)
-    with tqdm(unit="step") as bar:
-
-        def show(stage: str, step: int, total: int, loss: float) -> None:
-            bar.set_description(stage)
-            bar.total, bar.n = total, step
-            bar.set_postfix(loss=f"{loss:.4f}")
-
-        pretrain(output, chosen, show)
-
-
+app.command()(pretrain)
+app.command()(pretrain_judge)
 add_measurements(app)
 
 

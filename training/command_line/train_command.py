@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ import typer
 from ...declared import check_value, settings_of
 from ...masking.framing import Framing
 from ...masking.wording import first_of, printable, quoted, sentence
+from ..aims import AimOptions
 from ..miniature.backbone import MiniatureBackbone
 from ..references.augmentation import Augmentation
 from ..references.encode import encode_references
@@ -24,7 +26,7 @@ from ..run_options import RunOptions
 from ..settings import TrainingSettings
 from ..train_context import train_context_tokens
 from . import outputs
-from .declared_options import read_settings, with_options
+from .declared_options import read_settings, reader, with_options
 from .option_groups import read_augmentation, read_framing, read_references
 from .output_folder import held_alone, require_writable, save_somewhere
 from .stopping_signals import Stopped, Stopping, stopped_by_signals
@@ -40,6 +42,7 @@ ReductionName = Annotated[str, typer.Option(help=REDUCTION.explanation)]
     framing=read_framing,
     augmentation=read_augmentation,
     settings=read_settings,
+    aim=reader(AimOptions),
     watching=read_watching,
 )
 def train(
@@ -47,12 +50,15 @@ def train(
     framing: Framing,
     augmentation: Augmentation,
     settings: TrainingSettings,
+    aim: AimOptions,
     watching: Watching,
     reduction: ReductionName = "area",
     output: Output = Path("output/train"),
 ) -> None:
     """Train on your own pictures and masks."""
-    train_and_write(references, settings, framing, output, checked_reduction(reduction), augmentation, watching)
+    augmentation = replace(augmentation, images=aim.images(augmentation.images))
+    settings, reduction = aim.settings(settings), checked_reduction(reduction)
+    train_and_write(references, settings, framing, output, reduction, augmentation, watching)
 
 
 def train_and_write(

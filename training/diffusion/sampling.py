@@ -38,7 +38,7 @@ def sample_latents(
 ) -> Tensor:
     """Latents like `noise` [B,C,...], which is of unit variance.
 
-    conditioning: one row, for all. The steps are even before the shift that the model samples with.
+    conditioning: one row for all, or one for each. The steps are even before the shift that the model samples with.
     """
     rows = len(noise)
     levels = shift_level(torch.linspace(1, 0, steps + 1), backbone.level_shift).tolist()

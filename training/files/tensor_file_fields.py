@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .bounded_json import loads
-from .value_rules import ListOf, Number, Rule, Text, Whole
+from .value_rules import ListOf, Number, PlainObject, Rule, Text, Whole
 
 _RULE = "rule"
 LONGEST_NUMBER = 32  # characters; the widest float takes 24
@@ -49,6 +49,11 @@ def numbers(most_values: int, least: float, most: float) -> Any:
     return stored((), ListOf(Number(least, most), 0, most_values))
 
 
+def plain_object(most_values: int, longest: int) -> Any:
+    """A field for an object of JSON, empty where it is not known; the bounds are those of PlainObject."""
+    return dataclasses.field(default_factory=dict, metadata={_RULE: PlainObject(most_values, longest)})
+
+
 def to_strings(instance: Any) -> dict[str, str]:
     """The metadata for a dataclass; fields that are None are left out.
 
@@ -82,6 +87,10 @@ def _value(rule: Rule, said: str) -> Any:
     if isinstance(rule, Text):
         rule.check("it", said)
         return said
+    if isinstance(rule, PlainObject):
+        value = loads(said, rule.most)
+        rule.check("it", value)
+        return value
     most_values = rule.most if isinstance(rule, ListOf) else 1
     if len(said) > LONGEST_NUMBER * most_values:
         raise ValueError(f"it has {len(said)} characters, expected at most {LONGEST_NUMBER * most_values}")

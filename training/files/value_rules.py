@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .sentences import shown
@@ -79,21 +79,34 @@ class ListOf:
 
 
 @dataclass(frozen=True)
+class OrNull:
+    """null, or what follows another rule."""
+
+    rule: Rule
+
+    def check(self, where: str, value: Any) -> None:
+        if value is not None:
+            self.rule.check(where, value)
+
+
+@dataclass(frozen=True)
 class ObjectOf:
-    """An object of exactly these entries."""
+    """An object of exactly these entries, and any of the optional ones."""
 
     entries: Mapping[str, Rule]
+    optional: Mapping[str, Rule] = field(default_factory=dict)
 
     def check(self, where: str, value: Any) -> None:
         if not isinstance(value, dict):
             raise _other(where, value, "an object")
-        missing, unknown = self.entries.keys() - value.keys(), value.keys() - self.entries.keys()
+        known = {**self.entries, **self.optional}
+        missing, unknown = self.entries.keys() - value.keys(), value.keys() - known.keys()
         if missing:
             raise ValueError(f"{where} has no {sorted(missing)[0]}")
         if unknown:
             raise ValueError(f"{where} has {shown(sorted(unknown)[0])}, expected {', '.join(self.entries)}")
-        for name, rule in self.entries.items():
-            rule.check(f"{where}.{name}", value[name])
+        for name, item in value.items():
+            known[name].check(f"{where}.{name}", item)
 
 
 @dataclass(frozen=True)

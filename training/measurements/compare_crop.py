@@ -60,7 +60,7 @@ class Row:
 def far_scene(seed: int) -> Reference:
     """An unseen character that covers 6 % of a large picture with a busy background."""
     rng = random.Random(f"far {seed}")
-    who, pose = character.draw_unseen_character(rng), character.draw_pose(rng)
+    who, pose = character.draw_unseen_character(rng), character.draw_pose(rng, "full body")
     layer = character.paint(who, pose, SIDE * SUPERSAMPLING)
     share = float(numpy.asarray(layer.getchannel("A")).mean()) / 255
     side = round(IMAGE_SIDE * math.sqrt(COVERAGE / share))
@@ -71,7 +71,7 @@ def far_scene(seed: int) -> Reference:
     mask = Image.new("L", image.size)
     image.paste(layer, place, layer)
     mask.paste(layer.getchannel("A"), place)
-    caption = ", ".join(("1girl", pose.expression, *words))
+    caption = ", ".join(("1girl", *pose.tags, *words))
     return make_reference(tensor_of(image), tensor_of(mask), caption, name=f"far {seed}")
 
 

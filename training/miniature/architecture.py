@@ -22,9 +22,9 @@ class TransformerSize:
     """The sizes of the transformer; the names follow ComfyUI's keyword arguments."""
 
     in_channels: int = 16
-    model_channels: int = 224
+    model_channels: int = 256
     num_blocks: int = 6
-    num_heads: int = 7
+    num_heads: int = 8
     mlp_ratio: float = 4.0
     crossattn_emb_channels: int = 192
     adaln_lora_dim: int = 32

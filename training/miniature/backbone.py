@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,16 +13,21 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
-from ..conditioning import Conditioning
+from ..conditioning import Conditioning, cat
 from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
 from ..trainables.context_file import ReferenceContext
+from . import background
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
+from .identity import identity_tags
+from .pose import EXPRESSIONS
 from .prompt import TagEncoder
+from .scenery import scenery
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
 TIMESTEP_SCALE = 100.0
+GUIDANCE = 1.5  # that the miniature samples with
 
 
 class MiniatureBackbone(RectifiedFlow):
@@ -30,6 +36,7 @@ class MiniatureBackbone(RectifiedFlow):
     model_family = "miniature"
     size_multiple = 16
     level_shift = 1.0
+    guidance = GUIDANCE
 
     def __init__(self, path: Path = WEIGHTS, device: torch.device | str = "cpu") -> None:
         with safe_open(path, framework="pt") as file:
@@ -39,13 +46,14 @@ class MiniatureBackbone(RectifiedFlow):
                 TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()})
             )
             self.codec = Autoencoder()
-            self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels)
+            self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels, _vocabulary(metadata))
             parts = {"codec": self.codec, "transformer": self.transformer, "tags": self.tags}
             for part, module in parts.items():
                 names = [key for key in file.keys() if key.startswith(part + ".")]
                 module.load_state_dict({name.removeprefix(part + "."): file.get_tensor(name).float() for name in names})
                 module.eval().requires_grad_(False).to(device)
         self.device = torch.device(device)
+        self.scenery = scenery()
         self.num_blocks = self.transformer.size.num_blocks
         self.context_dim = self.transformer.size.crossattn_emb_channels
 
@@ -66,12 +74,18 @@ class MiniatureBackbone(RectifiedFlow):
         return self.transformer(x_t, level * TIMESTEP_SCALE, conditioning.vectors, trained)
 
 
+def _vocabulary(metadata: dict[str, str]) -> list[str]:
+    """The tags of a weights file; files of the first format name none and know these."""
+    if "vocabulary" in metadata:
+        return list(json.loads(metadata["vocabulary"]))
+    return ["1girl", *EXPRESSIONS, *identity_tags(), *background.tags()]
+
+
 def to_pictures(images: Tensor) -> list[Image.Image]:
     """[B,H,W,3] in 0..1 to 8-bit pictures."""
     return [Image.fromarray((image * 255).round().byte().cpu().numpy()) for image in images]
 
 
-@torch.no_grad()
 def sample(
     backbone: MiniatureBackbone,
     prompt: str,
@@ -79,12 +93,28 @@ def sample(
     size: tuple[int, int],
     tokens: Tensor | None = None,
     steps: int = 24,
-    guidance: float = 1.5,
+    guidance: float = GUIDANCE,
     context: ReferenceContext | None = None,
 ) -> Tensor:
-    """Pictures [len(seeds),H,W,3] by Euler steps with classifier-free guidance against the empty prompt.
+    """Pictures [len(seeds),H,W,3] of one prompt; as `sample_each`."""
+    return sample_each(backbone, [prompt] * len(seeds), seeds, size, tokens, steps, guidance, context)
 
-    size is (width, height) in pixels. Tokens act on the prompt's rows alone; the empty prompt stays as it is. A
+
+@torch.no_grad()
+def sample_each(
+    backbone: MiniatureBackbone,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    size: tuple[int, int],
+    tokens: Tensor | None = None,
+    steps: int = 24,
+    guidance: float = GUIDANCE,
+    context: ReferenceContext | None = None,
+) -> Tensor:
+    """Pictures [B,H,W,3], each of its prompt and seed, by Euler steps with classifier-free guidance against the empty
+    prompt.
+
+    size is (width, height) in pixels. Tokens act on the prompts' rows alone; the empty prompt stays as it is. A
     context, which comes in place of tokens, acts on both where it has negative tokens, each step with those of its
     level.
     """
@@ -100,4 +130,5 @@ def sample(
         return None if context is None or context.negative is None else context.negative.at_level(level)
 
     guided = Guidance(guidance, backbone.encode_prompt(""), unwanted_at)
-    return backbone.decode(sample_latents(backbone, noise, backbone.encode_prompt(prompt), wanted_at, steps, guided))
+    wanted = cat([backbone.encode_prompt(prompt) for prompt in prompts])
+    return backbone.decode(sample_latents(backbone, noise, wanted, wanted_at, steps, guided))

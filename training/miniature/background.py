@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
 from . import palette
-from .palette import RGB
+from .palette import RGB, Shade
 
 Painter = Callable[[ImageDraw.ImageDraw, int, RGB, RGB, random.Random], None]
 
@@ -90,12 +91,42 @@ def tags() -> list[str]:
     return colours + [f"{pattern} background" for pattern in PATTERNS] + details
 
 
+@dataclass(frozen=True)
+class Backdrop:
+    """A background with what is known of it.
+
+    That is its pattern, the shades of ground and ink, and the 8-bit colours that were drawn from them.
+    `seed` fixes what a pattern leaves to chance. A plain background has no ink that could be seen.
+    """
+
+    pattern: str
+    ground: Shade
+    ink: Shade
+    ground_colour: RGB
+    ink_colour: RGB
+    seed: int
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        words = (f"{self.ground.word} background", f"{self.pattern} background")
+        return words if self.pattern == "plain" else (*words, f"{self.ink.word} {self.pattern}")
+
+    def paint(self, side: int) -> Image.Image:
+        """A square RGB picture of `side` pixels."""
+        picture = Image.new("RGB", (side, side), self.ground_colour)
+        rng = random.Random(f"backdrop {self.seed}")
+        PATTERNS[self.pattern](ImageDraw.Draw(picture), side, self.ground_colour, self.ink_colour, rng)
+        return picture
+
+
+def draw_backdrop(rng: random.Random, pattern: str | None = None) -> Backdrop:
+    """A background of that pattern (None: any)."""
+    pattern = pattern or rng.choice(list(PATTERNS))
+    ground, ink = rng.sample(palette.BACKGROUND, 2)
+    return Backdrop(pattern, ground, ink, ground.draw(rng), ink.draw(rng), rng.getrandbits(32))
+
+
 def draw_background(side: int, rng: random.Random, pattern: str | None = None) -> tuple[Image.Image, list[str]]:
     """A square RGB picture of `side` pixels and its caption tags."""
-    pattern = pattern or rng.choice(list(PATTERNS))
-    first, second = rng.sample(palette.BACKGROUND, 2)
-    ground, ink = first.draw(rng), second.draw(rng)
-    picture = Image.new("RGB", (side, side), ground)
-    PATTERNS[pattern](ImageDraw.Draw(picture), side, ground, ink, rng)
-    words = [f"{first.word} background", f"{pattern} background"]
-    return picture, words if pattern == "plain" else [*words, f"{second.word} {pattern}"]
+    backdrop = draw_backdrop(rng, pattern)
+    return backdrop.paint(side), list(backdrop.tags)

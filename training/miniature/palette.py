@@ -30,6 +30,13 @@ class Shade:
         )
         return round(red * 255), round(green * 255), round(blue * 255)
 
+    @property
+    def middle(self) -> RGB:
+        """The 8-bit RGB colour in the middle of the box."""
+        hue, saturation, value = (sum(ends) / 2 for ends in (self.hue, self.saturation, self.value))
+        red, green, blue = colorsys.hsv_to_rgb(hue % 360 / 360, saturation, value)
+        return round(red * 255), round(green * 255), round(blue * 255)
+
 
 BLACK = Shade("black", (220, 260), (0.1, 0.35), (0.12, 0.25))
 WHITE = Shade("white", (200, 260), (0.0, 0.06), (0.9, 1.0))

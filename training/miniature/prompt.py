@@ -5,6 +5,8 @@ Anima's conditioning ends in zero vectors too (it is padded to 512), and context
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -14,11 +16,14 @@ PADDED_LENGTH = 32
 
 
 class TagEncoder(nn.Module):
-    """Tags to context [1,32,D]; a comma separates tags, a tag outside the vocabulary is skipped."""
+    """Tags to context [1,32,D]; a comma separates tags, a tag outside the vocabulary is skipped.
 
-    def __init__(self, dim: int) -> None:
+    The vocabulary belongs to the weights: row i of the embedding is its tag i.
+    """
+
+    def __init__(self, dim: int, known: Sequence[str] | None = None) -> None:
         super().__init__()
-        self.index = {tag: number for number, tag in enumerate(vocabulary())}
+        self.index = {tag: number for number, tag in enumerate(vocabulary() if known is None else known)}
         self.embedding = nn.Embedding(len(self.index), dim)
         self.norm = nn.RMSNorm(dim, eps=1e-6)
 

@@ -87,6 +87,15 @@ def parse_templates(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()] or [""]
 
 
+def refuse_unnamed(options: CaptionOptions) -> None:
+    """Raises ValueError in one sentence where a template asks for a name that nobody gave."""
+    if NAME in options.templates and not options.name.strip():
+        raise ValueError(
+            f"training_prompt holds {NAME}, but name in Training Options is empty: write the name there, or take "
+            f"{NAME} out of the prompt"
+        )
+
+
 def draw_caption(options: CaptionOptions, caption: str, generator: torch.Generator) -> str:
     """The prompt of one training step for a reference with this caption.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import length_hint
 
 import torch
 from torch import Tensor
@@ -12,7 +13,15 @@ from ...masking import coverage
 from ...masking.framing import Framing
 from ..backbone import Backbone
 from ..conditioning import Conditioning, of_one_length
-from .augmentation import Augmentation, ImageAugmentation, augmented_images
+from .augmentation import (
+    HELD_BACK,
+    Augmentation,
+    ImageAugmentation,
+    augmented_images,
+    pasted_count,
+    pasted_images,
+)
+from .background_source import BackgroundSource, BackgroundSources, background_sources
 from .caption import draw_prompts
 from .reference import Reference
 
@@ -35,6 +44,7 @@ class EncodedReference:
     weight says how often it is drawn beside the others; image_size is (width, height) in pixels.
     augmented: the ways in which training shows it, all alike often; none means that it is only shown as it is.
     emphasis: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
+    held_back: ways to show it that training never sees, by which a run is judged; none where it is only shown whole.
     """
 
     latent: Tensor
@@ -46,6 +56,7 @@ class EncodedReference:
     image_size: tuple[int, int] = (0, 0)
     augmented: tuple[AugmentedReference, ...] = ()
     emphasis: Tensor | None = None
+    held_back: tuple[AugmentedReference, ...] = ()
 
     @property
     def coverage(self) -> float:
@@ -58,7 +69,15 @@ class EncodedReference:
 
     def without_augmentation(self) -> EncodedReference:
         """As the evaluation shows it: not mirrored, its prompt without chance."""
-        return replace(self, augmented=())
+        return replace(self, augmented=(), held_back=())
+
+    def held_back_views(self) -> EncodedReference:
+        """Shown as the views that training never sees, of which there are some."""
+        return replace(self, augmented=self.held_back, held_back=())
+
+
+# Of pictures that are shown as they are.
+UNCHANGED = Augmentation(images=ImageAugmentation(cut_paste=0.0))
 
 
 @torch.no_grad()
@@ -67,7 +86,7 @@ def encode_references(
     references: Iterable[Reference],
     framing: Framing,
     reduction: str = "area",
-    augmentation: Augmentation = Augmentation(),
+    augmentation: Augmentation = UNCHANGED,
     generator: torch.Generator | None = None,
 ) -> list[EncodedReference]:
     """Frames, resizes and encodes references one after the other: of an iterable that decodes them, one picture is held
@@ -79,9 +98,13 @@ def encode_references(
     """
     generator = generator or torch.Generator().manual_seed(0)
     framing = replace(framing, multiple=backbone.size_multiple)
+    pictures, sources = augmentation.images, None
+    if pictures.pastes:
+        sources = background_sources(backbone, pictures.backgrounds, pictures.background_images, generator)
+    encoder = _ImageEncoder(backbone, framing, reduction, pictures, sources, length_hint(references, 1), generator)
     images = []
     for reference in references:
-        images.append(_encode_image(backbone, reference, framing, reduction, augmentation.images, generator))
+        images.append(encoder.encode(reference))
         del reference  # or it would stay in memory until the next one is decoded
     if not images:
         raise ValueError("no reference image came, expected at least one")
@@ -90,67 +113,110 @@ def encode_references(
     encoded = []
     for image in images:
         prompts = draw_prompts(augmentation.captions, image.caption, len(images), generator)
-        for prompt in dict.fromkeys((prompts.plain, *prompts.drawn)):
+        shown = [
+            (view, prompt)
+            for view in pictures.repeat_by_share(image.shown, image.pasted)
+            for prompt in _prompts_of(view, prompts.drawn, sources)
+        ]
+        held_back = [(view, _prompts_of(view, [prompts.plain], sources)[0]) for view in image.held_back]
+        wanted = [prompts.plain, *(prompt for _, prompt in shown), *(prompt for _, prompt in held_back)]
+        for prompt in dict.fromkeys(wanted):
             if prompt not in conditionings:
                 conditionings[prompt] = backbone.encode_prompt(prompt)
-        plain, *drawn = of_one_length([conditionings[prompt] for prompt in (prompts.plain, *prompts.drawn)])
-        shown = augmentation.images.repeat_by_share(image.shown)
-        shown_as = [
-            AugmentedReference(latent, mask, conditioning, emphasis)
-            for latent, mask, emphasis in shown
-            for conditioning in drawn
+        plain, *others = of_one_length([conditionings[prompt] for prompt in wanted])
+        shown_as = [view.under(conditioning) for (view, _), conditioning in zip(shown, others, strict=False)]
+        judged_by = [
+            view.under(conditioning) for (view, _), conditioning in zip(held_back, others[len(shown) :], strict=True)
         ]
-        latent, latent_mask, emphasis = image.shown[0]
+        whole = image.shown[0]
         encoded.append(
             EncodedReference(
-                latent=latent,
-                latent_mask=latent_mask,
+                latent=whole.latent,
+                latent_mask=whole.latent_mask,
                 conditioning=plain,
                 weight=image.weight,
                 caption=prompts.plain,
                 name=image.name,
                 image_size=image.size,
                 augmented=tuple(shown_as) if len(shown_as) > 1 else (),
-                emphasis=emphasis,
+                emphasis=whole.emphasis,
+                held_back=tuple(judged_by),
             )
         )
     return encoded
 
 
 @dataclass(frozen=True)
-class _EncodedImage:
-    """A reference without its pixels: (latent, latent mask, emphasis) as it is, then augmented."""
+class _View:
+    """One picture of a reference before it has a prompt; words: what a prompt says of its background, None where it is
+    the reference's own."""
 
-    shown: tuple[tuple[Tensor, Tensor, Tensor | None], ...]
+    latent: Tensor
+    latent_mask: Tensor
+    emphasis: Tensor | None
+    words: str | None = None
+
+    def under(self, conditioning: Conditioning) -> AugmentedReference:
+        return AugmentedReference(self.latent, self.latent_mask, conditioning, self.emphasis)
+
+
+def _prompts_of(view: _View, drawn: Sequence[str], sources: BackgroundSources | None) -> list[str]:
+    if view.words is None or sources is None:
+        return list(drawn)
+    return [sources.scenery.with_background(prompt, view.words) for prompt in drawn]
+
+
+@dataclass(frozen=True)
+class _EncodedImage:
+    """A reference without its pixels: as it is and cropped, put elsewhere, and put where training never sees it."""
+
+    shown: tuple[_View, ...]
+    pasted: tuple[_View, ...]
+    held_back: tuple[_View, ...]
     caption: str
     weight: float
     name: str
     size: tuple[int, int]
 
 
-def _encode_image(
-    backbone: Backbone,
-    reference: Reference,
-    framing: Framing,
-    reduction: str,
-    augmentation: ImageAugmentation,
-    generator: torch.Generator,
-) -> _EncodedImage:
-    shown = []
-    for prepared in augmented_images(reference, framing, augmentation, generator):
-        height, width = prepared.image.shape[:2]
-        latent = backbone.encode_image(prepared.image[None])
+@dataclass(frozen=True)
+class _ImageEncoder:
+    """Encodes the pictures of one run, of `count` references."""
+
+    backbone: Backbone
+    framing: Framing
+    reduction: str
+    augmentation: ImageAugmentation
+    sources: BackgroundSources | None
+    count: int
+    generator: torch.Generator
+
+    def encode(self, reference: Reference) -> _EncodedImage:
+        shown, whole = [], None
+        for prepared in augmented_images(reference, self.framing, self.augmentation, self.generator):
+            whole = whole or prepared
+            shown.append(self._view(prepared))
+        assert whole is not None
+        pasted: tuple[_View, ...] = ()
+        held_back: tuple[_View, ...] = ()
+        if self.sources is not None:
+            pasted = self._pasted(whole, self.sources.training, pasted_count(self.count))
+            held_back = self._pasted(whole, self.sources.held_back, max(1, HELD_BACK // self.count))
+        height, width = whole.image.shape[:2]
+        weight = reference.weight * reference.repeats
+        return _EncodedImage(
+            tuple(shown), pasted, held_back, reference.caption, weight, reference.name, (width, height)
+        )
+
+    def _pasted(self, whole: Reference, source: BackgroundSource, count: int) -> tuple[_View, ...]:
+        moved = pasted_images(whole, source, self.augmentation, count, self.generator)
+        return tuple(self._view(picture, words) for picture, words in moved)
+
+    def _view(self, prepared: Reference, words: str | None = None) -> _View:
+        latent = self.backbone.encode_image(prepared.image[None])
         if latent.ndim not in (4, 5):
             raise ValueError("masked context training expects 4D or 5D reference latents")
         size = (latent.shape[-2], latent.shape[-1])
+        mask = prepared.latent_mask(size, self.reduction).to(latent.device)
         emphasis = prepared.latent_emphasis(size)
-        shown.append(
-            (
-                latent,
-                prepared.latent_mask(size, reduction).to(latent.device),
-                None if emphasis is None else emphasis.to(latent.device),
-            )
-        )
-    return _EncodedImage(
-        tuple(shown), reference.caption, reference.weight * reference.repeats, reference.name, (width, height)
-    )
+        return _View(latent, mask, None if emphasis is None else emphasis.to(latent.device), words)

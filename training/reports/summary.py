@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...masking.latent import LARGEST_COVERAGE, SMALLEST_COVERAGE
+from ...masking.latent import LARGEST_COVERAGE, SMALL_COVERAGE, SMALLEST_COVERAGE
 from ..result import FINAL_LOSS_STEPS, TrainingResult
 from ..settings import TrainingSettings
 
@@ -26,7 +26,7 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
         f"verdict: {verdict(result)}",
         f"steps: {info.steps} of batch {result.settings.batch_size}"
         + (f" x {result.settings.gradient_accumulation}" if result.settings.gradient_accumulation > 1 else ""),
-        f"learning rate: {info.learning_rate} ({result.settings.rate_shape})",
+        f"learning rate: {_rate(result)} ({result.settings.rate_shape})",
         result.trained.summary(),
         f"references: {info.reference_count}",
     ]
@@ -48,6 +48,13 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
     lines += [f"note: {note}" for note in (*notes, *result.warnings)]
     lines += [f"hint: {hint}" for hint in hints(result)]
     return "\n".join(lines)
+
+
+def _rate(result: TrainingResult) -> str:
+    found = result.found_rate
+    if not found.steps:
+        return result.settings.learning_rate
+    return f"{found.rate:.3g}, found by {found.steps} trial steps"
 
 
 def _change(before: float, after: float) -> str:
@@ -115,6 +122,11 @@ def hints(result: TrainingResult) -> list[str]:
         if share < SMALLEST_COVERAGE:
             found.append(
                 f"the mask of reference {number} selects only {share:.2%} of the picture; crop to it or paint more"
+            )
+        elif share < SMALL_COVERAGE:
+            found.append(
+                f"the mask of reference {number} selects only {share:.1%} of the picture; crop_to_mask in Training "
+                "Options lets the subject fill the frame"
             )
         elif share > LARGEST_COVERAGE:
             found.append(f"the mask of reference {number} selects {share:.0%} of the picture; is it inverted?")

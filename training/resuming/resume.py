@@ -13,6 +13,7 @@ from torch import Tensor
 from ..backbone import Backbone
 from ..batches.batch import BatchSource
 from ..evaluation import Evaluation
+from ..rate_search import FoundRate
 from ..references.encode import EncodedReference
 from ..result import History
 from ..settings import TrainingSettings
@@ -49,6 +50,7 @@ class Run(Protocol):
     history: History
     best: BestState
     position: Position
+    found_rate: FoundRate | None
     warnings: list[str]
 
     def remember_position(self) -> None: ...
@@ -72,6 +74,7 @@ def state_of_run(run: Run) -> TrainingState:
             "drawn": position.drawn,
             "seconds": position.seconds,
         },
+        "found_rate": None if run.found_rate is None else asdict(run.found_rate),
         "best": {"step": best.step, "lowest": best.lowest, "worse": best.worse},
         "warnings": run.warnings,
     }
@@ -103,6 +106,8 @@ def load_run(run: Run, state: TrainingState) -> None:
     run.batches.order.drawn = list(run.position.drawn)
     run.remember_position()
     run.warnings = list(record["warnings"])
+    if record.get("found_rate") is not None:  # runs of version 0.1 had none to find
+        run.found_rate = FoundRate(**record["found_rate"])
     best = record["best"]
     run.best.step, run.best.lowest, run.best.worse = best["step"], best["lowest"], best["worse"]
     run.best.kept = {

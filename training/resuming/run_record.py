@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from ..files.bounded_json import loads
-from ..files.value_rules import ListOf, Number, ObjectOf, PlainObject, Rule, Text, Whole
+from ..files.value_rules import ListOf, Number, ObjectOf, OrNull, PlainObject, Rule, Text, Whole
 from ..settings import LARGEST_RATE
 
 MOST_VALUES = 1_000_000  # of the whole record: three for each step and some hundred beside them
@@ -19,6 +19,7 @@ MOST_RETRIES = 3
 LONGEST_TEXT = 100_000  # characters of a caption or a prompt
 LONGEST_WARNING = 10_000  # a warning may name a file
 MOST_WARNINGS = 1000
+MOST_TRIALS = 1000
 LARGEST_ERROR = 1e12  # of a measurement; one beyond it is as good as not finite
 LONGEST_RUN = 1e9  # seconds
 ROUNDING = 1e-6
@@ -26,8 +27,15 @@ ROUNDING = 1e-6
 # What the run was given. The trainer compares it value by value with what it has, so any plain values will do.
 GIVEN = ("settings", "references", "measured")
 
+# What checkpoints of version 0.1 do not say, because it could do nothing else.
+SETTINGS_OF_0_1 = {"token_norm": "raw"}
+
 _MEASURED = Number(-LARGEST_ERROR, LARGEST_ERROR, measured=True)
-_EVALUATION = ObjectOf({"inside": _MEASURED, "outside": _MEASURED, "leak": _MEASURED})
+_EVALUATION = ObjectOf(
+    {"inside": _MEASURED, "outside": _MEASURED, "leak": _MEASURED},
+    # Absent or null in runs without views that are held back.
+    optional={"unseen": OrNull(_MEASURED), "unseen_leak": OrNull(_MEASURED)},
+)
 
 
 def parse_record(text: str) -> dict[str, Any]:
@@ -41,6 +49,9 @@ def parse_record(text: str) -> dict[str, Any]:
         raise ValueError(f"is damaged: its record {error}") from error
     if not isinstance(record, dict):
         raise ValueError("is damaged: its record is not an object")
+    settings = record.get("settings")
+    if isinstance(settings, dict):
+        record["settings"] = {**SETTINGS_OF_0_1, **settings}
     return record
 
 
@@ -91,6 +102,9 @@ def _check_shape(record: dict[str, Any], steps: int, references: int, most_retri
         ),
         "warnings": ListOf(Text(LONGEST_WARNING), 0, MOST_WARNINGS),
     }
+    if "found_rate" in record:
+        rate = ObjectOf({"rate": Number(0, LARGEST_RATE), "steps": Whole(0, MOST_TRIALS)})
+        rules["found_rate"] = OrNull(rate)
     for group in rules:
         if group not in record:
             raise ValueError(f"the record has no {group}")
@@ -146,6 +160,8 @@ def _check_evaluations(record: dict[str, Any]) -> None:
         raise ValueError(f"history.evaluations have step {taken[-1]}, expected at most {done}, the steps done")
     for step, measured in evaluations:
         for name, value in measured.items():
+            if value is None:
+                continue
             if value < 0 or (step == 0 and not math.isfinite(value)):
                 raise ValueError(f"the evaluation of step {step} has {name} {value:.4g}, expected 0 or more")
 
@@ -163,7 +179,8 @@ def _check_best(record: dict[str, Any]) -> None:
         if lowest != math.inf:
             raise ValueError(f"best.lowest is {lowest:.4g}, expected Infinity before any tokens were the best")
         return
-    inside, outside = measured[step]["inside"], measured[step]["outside"]
+    unseen, outside = measured[step].get("unseen"), measured[step]["outside"]
+    inside = measured[step]["inside"] if unseen is None else unseen
     most = inside + (outside if math.isfinite(outside) else 0.0)
     if not inside * (1 - ROUNDING) <= lowest <= most * (1 + ROUNDING):
         raise ValueError(f"best.lowest is {lowest:.4g}, expected {inside:.4g} to {most:.4g} as measured at step {step}")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..backbone import TokenBackbone
+from ..conditioning import Conditioning
 from ..diffusion.guidance import ForBothPrompts
 from ..settings import TrainingSettings
 from ..training_info import TrainingInfo
@@ -21,7 +22,8 @@ class TokenTrainable:
 
     With settings.negative_tokens the last of them are for the negative prompt, and the backbone is to be guided.
     generator: a CPU generator for the values before the first step. start: [n,D] vectors that the prompt's tokens begin
-    at, repeated until there are enough, or None to begin near zero.
+    at, repeated until there are enough, or None to begin near zero. unit: the root mean square of what counts as 1 in
+    the leaves; with settings.token_norm "prompt" no token is longer than a vector of it.
     """
 
     def __init__(
@@ -31,15 +33,17 @@ class TokenTrainable:
         generator: torch.Generator,
         device: torch.device,
         start: Tensor | None = None,
+        unit: float = 1.0,
     ) -> None:
-        self._blocks, self._ema = backbone.num_blocks, settings.ema
+        self._blocks, self._ema, self._unit = backbone.num_blocks, settings.ema, unit
+        self._bounded = settings.token_norm == "prompt"
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
         count = self._positive + self._negative
         sets = self._blocks if settings.per_block else 1
         tokens = settings.init_std * torch.randn(sets, count, backbone.context_dim, generator=generator)
         if start is not None:
             rows = torch.arange(self._positive) % len(start)
-            tokens[:, : self._positive] += start.float().cpu()[rows]
+            tokens[:, : self._positive] += start.float().cpu()[rows] / unit
         self.leaves = [tokens.to(device).requires_grad_()]
         if settings.time_ranges > 0:
             offsets = torch.zeros(sets, settings.time_ranges, count, backbone.context_dim, device=device)
@@ -48,27 +52,32 @@ class TokenTrainable:
         self._updates = 0
 
     def at(self, level: Tensor, kept: Kept | None = None) -> Tensor | ForBothPrompts:
-        tokens = (self._for_blocks(self.leaves) if kept is None else ContextTokens(**kept)).at(level)
+        tokens = (self._for_blocks(self._in_model_units()) if kept is None else ContextTokens(**kept)).at(level)
         if self._negative == 0:
             return tokens
         return ForBothPrompts(tokens[..., : self._positive, :], tokens[..., self._positive :, :])
 
+    @torch.no_grad()
     def after_step(self) -> None:
+        if self._bounded:
+            for leaf in self.leaves:
+                shorten_to_unit(leaf)
         self._updates += 1
         for average, leaf in zip(self._averages, self.leaves, strict=True):
             average.lerp_(leaf.detach(), 1 - self._ema)
 
     @torch.no_grad()
     def kept(self) -> Kept:
-        """The average corrected for its start at zero, or the tokens as they are."""
+        """The average corrected for its start at zero, or the tokens as they are; in the units of the model."""
         if self._ema == 0 or self._updates == 0:
-            return self._for_blocks([leaf.detach().clone() for leaf in self.leaves]).tensors()
-        return self._for_blocks([average / (1 - self._ema**self._updates) for average in self._averages]).tensors()
+            return self._for_blocks([self._unit * leaf.detach() for leaf in self.leaves]).tensors()
+        correction = self._unit / (1 - self._ema**self._updates)
+        return self._for_blocks([average * correction for average in self._averages]).tensors()
 
     @torch.no_grad()
     def reset_to(self, kept: Kept) -> None:
         for leaf, average, source in zip(self.leaves, self._averages, kept.values(), strict=True):
-            leaf.copy_(source[: leaf.shape[0]])
+            leaf.copy_(source[: leaf.shape[0]] / self._unit)
             average.zero_()
         self._updates = 0
 
@@ -90,8 +99,30 @@ class TokenTrainable:
         negative = tokens.part(slice(self._positive, None)) if self._negative else None
         return ReferenceContext(positive, negative, info)
 
+    def _in_model_units(self) -> list[Tensor]:
+        return self.leaves if self._unit == 1 else [self._unit * leaf for leaf in self.leaves]
+
     def _for_blocks(self, parts: Sequence[Tensor]) -> ContextTokens:
         return ContextTokens(*(part.expand(self._blocks, *part.shape[1:]) for part in parts))
+
+
+@torch.no_grad()
+def shorten_to_unit(vectors: Tensor) -> None:
+    """In place: each of [...,D] that is longer than a vector of root mean square 1 is made that long."""
+    length = vectors.square().mean(-1, keepdim=True).sqrt()
+    vectors.div_(length.clamp_min(1.0))
+
+
+def unit_of_prompts(conditionings: Sequence[Conditioning]) -> float:
+    """The root mean square of an entry of the prompts' vectors, the median of all of them; the zeros that end prompts
+    are left out. 1 where there is nothing else.
+
+    That tokens be no longer than words are follows directional textual inversion, which learns directions alone.
+    """
+    vectors = torch.cat([conditioning.vectors.float().flatten(0, 1) for conditioning in conditionings])
+    lengths = vectors.square().mean(-1).sqrt()
+    used = lengths[lengths > 0]
+    return float(used.median()) if len(used) else 1.0
 
 
 def prompt_vectors(backbone: TokenBackbone, text: str) -> Tensor:

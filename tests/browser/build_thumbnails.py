@@ -1,0 +1,174 @@
+"""Makes the thumbnails of the example workflows: what goes in, and what came out of the bundled miniature for it.
+
+python tests/browser/build_thumbnails.py
+Everything that is shown as a result is one; anima-fast-train made it with the commands that docs/measurements.md names.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from frontend_page import launch
+from PIL import Image, ImageOps
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "example_workflows"
+IMAGES = ROOT / "web" / "docs" / "images"
+EXAMPLE = ROOT / "nodes" / "example_reference"
+SIDE = 800
+# Where the samples lie in the pictures that the command line writes: columns, and rows by whether a context was read.
+COLUMNS, SAMPLE = (16, 216, 416, 616), (192, 247)
+WITHOUT, PINK, HILLS = 319, 598, 1156
+
+STYLE = """
+* { margin: 0; box-sizing: border-box; font-family: 'DejaVu Sans', sans-serif }
+body { width: 800px; height: 800px; background: #20242c; color: #f4f5f7; padding: 28px }
+body { display: flex; flex-direction: column; gap: 22px }
+h1 { font-size: 46px; line-height: 52px; font-weight: 700 }
+main { flex: 1; display: flex; align-items: center; justify-content: center; gap: 20px; min-height: 0 }
+.in, .out { display: flex; flex-direction: column; gap: 14px; align-items: center; justify-content: center }
+.row { display: flex; gap: 12px } img { display: block; border-radius: 10px; object-fit: cover }
+.out img { outline: 6px solid #f2709c; outline-offset: -6px }
+.arrow { font-size: 76px; color: #f2709c; font-weight: 700 }
+.file { background: #2f3542; border: 4px solid #f2709c; border-radius: 18px; padding: 34px 20px; width: 320px }
+.file { font-size: 27px; text-align: center }
+.checks { background: repeating-conic-gradient(#bbb 0 25%, #eee 0 50%) 0 0/44px 44px; border-radius: 10px }
+.frame { position: relative } .frame i { position: absolute; border: 7px solid #f2709c; border-radius: 6px }
+small { font-size: 25px; color: #c9ced8 }
+"""
+
+
+def main() -> None:
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        page = browser.new_page(viewport={"width": SIDE, "height": SIDE})
+        for name, html in cards().items():
+            page.set_content(f"<style>{STYLE}</style>{html}")
+            page.screenshot(path=FOLDER / f"{name}.jpg", type="jpeg", quality=82)
+
+
+def shown(picture: Image.Image, width: int, height: int, extra: str = "") -> str:
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    source = base64.b64encode(data.getvalue()).decode()
+    return f'<img {extra} style="width:{width}px;height:{height}px" src="data:image/png;base64,{source}">'
+
+
+def sample(file: str, column: int, top: int) -> Image.Image:
+    left = COLUMNS[column]
+    picture = Image.open(IMAGES / file).convert("RGB")
+    return picture.crop((left, top, left + SAMPLE[0], top + SAMPLE[1]))
+
+
+def card(title: str, taken: str, given: str) -> str:
+    inside = f'<div class="in">{taken}</div><div class="arrow">→</div><div class="out">{given}</div>'
+    return f"<h1>{title}</h1><main>{inside}</main>"
+
+
+def two_results() -> str:
+    return shown(sample("example_result.jpg", 0, PINK), 230, 296) + shown(
+        sample("example_result.jpg", 0, HILLS), 230, 296
+    )
+
+
+def one_result(column: int = 2, top: int = PINK) -> str:
+    return shown(sample("example_result.jpg", column, top), 300, 386)
+
+
+def cards() -> dict[str, str]:
+    """The page of each thumbnail by the name of its workflow."""
+    picture, mask = Image.open(EXAMPLE / "picture.png"), Image.open(EXAMPLE / "mask.png")
+    dimmed = Image.composite(picture, picture.convert("L").point(lambda value: value * 0.35).convert("RGB"), mask)
+    cut_out = picture.copy()
+    cut_out.putalpha(mask)
+    return {
+        "01_your_character_from_one_picture": card(
+            "One picture and a mask<br>become new pictures", shown(dimmed, 400, 500), two_results()
+        ),
+        "02_draw_a_saved_character": card(
+            "A saved character,<br>drawn again",
+            '<div class="file">my_character<br>.safetensors</div>',
+            two_results(),
+        ),
+        "03_a_cut_out_character": card(
+            "A cut-out picture:<br>its mask is in it",
+            f'<div class="checks">{shown(cut_out, 340, 425)}</div>',
+            one_result(),
+        ),
+        "04_a_small_character_in_a_large_picture": card(
+            "A small character<br>in a large picture", small_in_large(picture, cut_out), one_result(3)
+        ),
+        "05_two_pictures_of_one_character": card(
+            "Two pictures<br>of one character",
+            shown(dimmed, 216, 270) + shown(ImageOps.mirror(upper(dimmed)), 216, 270),
+            one_result(0, HILLS),
+        ),
+        "06_a_folder_with_masks_and_captions": card(
+            "A folder of pictures,<br>masks and captions", folder(picture, mask), one_result(1, HILLS)
+        ),
+        "07_three_pictures_in_one_collage": card(
+            "Three pictures<br>train in the time of one", collage(picture), one_result(2, HILLS)
+        ),
+        "08_learn_a_whole_picture_or_style": card(
+            "A whole picture<br>or its style",
+            shown(picture, 340, 425),
+            shown(sample("whole_result.jpg", 0, PINK), 300, 386),
+        ),
+        "09_check_the_mask_and_the_loss": looked_at(),
+        "10_watch_training_and_compare": compared(),
+    }
+
+
+def upper(picture: Image.Image) -> Image.Image:
+    """The head, as a second picture of the same character."""
+    return picture.crop((60, 60, 708, 870)).resize(picture.size)
+
+
+def small_in_large(picture: Image.Image, cut_out: Image.Image) -> str:
+    scene = picture.crop((0, 0, 768, 120)).resize((1152, 960))
+    scene.paste(picture.crop((0, 840, 768, 960)).resize((1152, 280)), (0, 680))
+    small = cut_out.resize((307, 384))
+    scene.paste(small, (640, 470), small)
+    frame = '<i style="left:186px;top:134px;width:116px;height:134px"></i>'
+    return f'<div class="frame">{shown(scene, 390, 325)}{frame}</div>'
+
+
+def folder(picture: Image.Image, mask: Image.Image) -> str:
+    names = ("front", "side view")
+    pictures = (picture, ImageOps.mirror(upper(picture)))
+    masks = (mask, ImageOps.mirror(upper(mask)))
+    rows = [
+        f'<div class="row">{shown(one, 150, 188)}{shown(white, 150, 188)}</div><small>{name}.png + .txt</small>'
+        for name, one, white in zip(names, pictures, masks, strict=True)
+    ]
+    return "".join(rows)
+
+
+def collage(picture: Image.Image) -> str:
+    parts = (shown(picture, 190, 238), shown(upper(picture), 190, 238), shown(ImageOps.mirror(picture), 190, 238))
+    return f'<div class="row">{parts[0]}{parts[1]}</div>{parts[2]}'
+
+
+def looked_at() -> str:
+    preview, plot = Image.open(IMAGES / "example_mask.png"), Image.open(IMAGES / "example_loss.png").convert("RGB")
+    width = 730
+    pages = [shown(one, width, round(width * one.height / one.width)) for one in (preview, plot)]
+    return f"<h1>See what is learned, and how it went</h1><main style='flex-direction:column'>{''.join(pages)}</main>"
+
+
+def compared() -> str:
+    rows = [
+        "".join(shown(sample("example_result.jpg", column, top), 230, 270) for column in range(3))
+        for top in (WITHOUT, PINK)
+    ]
+    lines = "".join(
+        f'<small>{text}</small><div class="row">{row}</div>'
+        for text, row in zip(("without the character", "with it, same seeds"), rows, strict=True)
+    )
+    return f"<h1>Watch it, then compare</h1><main style='flex-direction:column;gap:10px'>{lines}</main>"
+
+
+if __name__ == "__main__":
+    main()

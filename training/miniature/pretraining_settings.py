@@ -1,0 +1,40 @@
+"""The settings of one pretraining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .architecture import TransformerSize
+
+Report = Callable[[str, int, int, float], None]
+
+
+@dataclass(frozen=True)
+class PretrainingSettings:
+    """One run of pretraining. `report_every` steps the callback gets (stage, step, steps, loss).
+
+    `compiled` has the transformer's steps compiled, where a C++ compiler is at hand: 0.36 s instead of 0.55 s on two
+    cores.
+    """
+
+    pictures: int = 32000
+    codec_steps: int = 5000
+    codec_batch: int = 32
+    codec_learning_rate: float = 2e-3
+    codec_noise: float = 0.05
+    steps: int = 5000
+    batch_size: int = 48
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 100
+    decay_share: float = 0.35
+    ema: float = 0.998
+    identity_dropout: float = 0.35
+    tag_dropout: float = 0.1
+    caption_dropout: float = 0.1
+    size: TransformerSize = TransformerSize()
+    seed: int = 0
+    compiled: bool = False
+    report_every: int = 50
+    checkpoint_every: int = 100
