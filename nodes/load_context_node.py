@@ -16,8 +16,8 @@ from .socket_types import Context
 # Of info, in characters: all of a long prompt, and not of a text that only fills the page.
 LONGEST_LINE = 4000
 NOTHING_SAVED = (
-    f"no context is in models/{FOLDER} yet: train one, which keeps it there, or drop a .safetensors file of a context "
-    "on Load Context"
+    "no context is saved yet: train one, which keeps it for this list, or drop a .safetensors file of a context on this "
+    "node"
 )
 
 

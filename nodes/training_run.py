@@ -100,10 +100,12 @@ def trained_run(
         peak_memory(device) as peak,
     ):
         watched.phases.watch(backbone)
+        measuring, watched.phases.passing = watched.phases.passing, "drawing other backgrounds"
         prompts = torch.Generator().manual_seed(settings.seed)
         enlarged: list[str] = []
         noted = noting_enlargement(first.announce(references), framing, enlarged)
         encoded = encode_references(backbone, noted, framing, options.mask_reduction, augmentation, prompts)
+        watched.phases.passing = measuring
         result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, watched)
     return FinishedRun(
         context=with_thumbnail(result.trained, first.image),

@@ -56,16 +56,10 @@ def patch_model(
     start_percent, end_percent: the part of the sampling schedule in which the context acts, as in
     ConditioningSetTimestepRange.
     apply_to: with "negative" and "both", the negative prompt takes the context's negative tokens where it has some,
-    else its tokens. Raises ValueError where the start lies after the end, the model is not Anima or the context was
-    trained for another model.
+    else its tokens. Raises ValueError where the model is not Anima or the context was trained for another model.
     """
     family = family_of(model)
     context.check_fits(*family.context_shape(model), family.name)
-    if start_percent > end_percent:
-        raise ValueError(
-            f"start_percent is {start_percent:g} and end_percent {end_percent:g}, expected a start that is not after "
-            "the end"
-        )
     patched = model.clone()
     if scale == 0 or start_percent >= end_percent:
         return patched

@@ -38,6 +38,7 @@ class Phases:
     def __init__(self, channel: Channel | None, device: torch.device) -> None:
         self.pace = Pace()
         self.training = False
+        self.passing = "measuring the model as it is"  # what forward passes before the first step are for
         self._channel, self._device = channel, device
         self._words, self._step_words, self._passes = "", "", 0
         self._began = time.monotonic()
@@ -68,14 +69,15 @@ class Phases:
         self._tell()
 
     def passed(self, rows: int) -> None:
-        """After each forward pass of so many rows; those of a training step have a gradient."""
+        """After each forward pass of so many rows; those of steps and of trial steps have a gradient."""
         measures = not torch.is_grad_enabled()
         if not self.training:
             management.throw_exception_if_processing_interrupted()
-            self.pace.passed(rows)
+            if measures:
+                self.pace.passed(rows)
             self.pace.recomputes = self._backbone is not None and self._backbone.recomputes
             self._passes += 1
-            self._words = f"measuring the model as it is, pass {self._passes}" if measures else "step 1"
+            self._words = f"{self.passing if measures else 'trying learning rates'}, pass {self._passes}"
         elif measures and self._words == self._step_words:
             self._words = f"{self._step_words}, measuring what is learned"
         if time.monotonic() >= self._next_message:

@@ -151,14 +151,14 @@ def test_an_empty_name_is_refused_in_words(
     with new_server(installation, models, tmp_path_factory) as fresh:
         said = fresh.post("/prompt", {"prompt": load("")})
         [error] = said["node_errors"]["load"]["errors"]
-        assert "no context is in models/anima_contexts yet" in error["details"], error
+        assert "no context is saved yet" in error["details"], error
     assert "not in []" not in json.dumps(said)
 
 
 def test_a_name_that_is_not_listed_is_refused_in_words(server: ComfyServer) -> None:
     kept(server, 520)
     [error] = server.post("/prompt", {"prompt": load("gone.safetensors")})["node_errors"]["load"]["errors"]
-    assert "'gone.safetensors' is not in models/anima_contexts" in error["details"], error
+    assert "'gone.safetensors' is not there, expected a file in models/anima_contexts" in error["details"], error
 
 
 def test_a_start_after_the_end_is_refused(server: ComfyServer) -> None:
