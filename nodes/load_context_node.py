@@ -16,8 +16,7 @@ from .socket_types import Context
 # Of info, in characters: all of a long prompt, and not of a text that only fills the page.
 LONGEST_LINE = 4000
 NOTHING_SAVED = (
-    "no context is saved yet: train one, which keeps it for this list, or drop a .safetensors file of a context on this "
-    "node"
+    "no context is saved yet: train one, which keeps it for this list, or drop a .safetensors file of a context here"
 )
 
 
