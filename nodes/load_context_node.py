@@ -66,7 +66,7 @@ class LoadContext(io.ComfyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, context_name: str) -> tuple[float, int] | str:
+    def fingerprint_inputs(cls, context_name: str = "") -> tuple[float, int] | str:
         """So that a file that changed under the same name is read again."""
         try:
             status = os.stat(context_path(context_name))

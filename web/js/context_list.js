@@ -176,6 +176,7 @@ app.registerExtension({
     takesFiles(node)
     const combo = comboOf(node)
     const callback = combo?.callback
+    if (combo) combo.value ??= '' // of an empty list, so that the server is asked and answers in words
     if (combo)
       combo.callback = function (...args) {
         const answer = callback?.apply(this, args)
