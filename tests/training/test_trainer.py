@@ -330,8 +330,8 @@ def test_training_that_keeps_diverging_ends_with_its_last_good_tokens(
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_rate_beyond_all_bounds_leaves_finite_tokens(tiny: Any, encoded: MakeReference, ema: float) -> None:
+    settings = replace(STEADY, learning_rate="1e6", ema=ema, token_norm="raw")
     with pytest.raises(TrainingDiverged) as caught:
-        settings = replace(STEADY, learning_rate="1e6", ema=ema, token_norm="raw")
         train_context_tokens(Unsteady(tiny, limit=100), [encoded()], settings)
     assert caught.value.trained.positive.tokens.abs().max() < 1
 
