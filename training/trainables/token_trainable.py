@@ -11,7 +11,7 @@ from ..backbone import TokenBackbone
 from ..diffusion.guidance import ForBothPrompts
 from ..settings import TrainingSettings
 from ..training_info import TrainingInfo
-from .context_file import ReferenceContext
+from .context_file import ReferenceContext, check_storable
 from .context_tokens import ContextTokens
 from .trainable import Kept
 
@@ -21,7 +21,8 @@ class TokenTrainable:
 
     With settings.negative_tokens the last of them are for the negative prompt, and the backbone is to be guided.
     generator: a CPU generator for the values before the first step. start: [n,D] vectors that the prompt's tokens begin
-    at, repeated until there are enough, or None to begin near zero.
+    at, repeated until there are enough, or None to begin near zero. Raises ValueError where what is trained would be
+    too large for a file.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class TokenTrainable:
         self._blocks, self._ema = backbone.num_blocks, settings.ema
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
         count = self._positive + self._negative
+        check_storable(self._blocks, count, backbone.context_dim, settings.time_ranges)
         sets = self._blocks if settings.per_block else 1
         tokens = settings.init_std * torch.randn(sets, count, backbone.context_dim, generator=generator)
         if start is not None:
