@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
+from perfect_judge import perfect
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn import functional
 
 from anima_fast_train.training.miniature import likeness, scene
 from anima_fast_train.training.miniature.autoencoder import Autoencoder
 from anima_fast_train.training.miniature.backbone import MiniatureBackbone
-from anima_fast_train.training.miniature.judge import COLOURS, PERSON_WORDS, PLACE, WORDS, Judge, Reading, oklab
+from anima_fast_train.training.miniature.judge import COLOURS, PLACE, WORDS, Judge, oklab
 from anima_fast_train.training.miniature.judge_accuracy import accuracy, agrees, table
 from anima_fast_train.training.miniature.judge_examples import draw_any_character, draw_examples, draw_judged, truth
 from anima_fast_train.training.miniature.judge_training import (
@@ -27,21 +27,8 @@ from anima_fast_train.training.miniature.judge_training import (
     pretrain_judge,
 )
 from anima_fast_train.training.miniature.palette import RGB
-from anima_fast_train.training.miniature.scene import Scene
 
 TINY = JudgeSettings(pictures=8, steps=4, batch_size=4)
-
-
-def perfect(drawn: Scene) -> Reading:
-    """What a judge that makes no mistake reads from one scene."""
-    found = truth(drawn)
-    words = {
-        name: functional.one_hot(torch.tensor([found[name]]).clamp(min=0), len(listed)).float()
-        for name, listed in WORDS.items()
-    }
-    words = {name: values if name in PERSON_WORDS else values[:, 0] for name, values in words.items()}
-    colours = {name: oklab(torch.tensor([found[name]]) / 255) for name in COLOURS}
-    return Reading(words, colours, torch.tensor([found[PLACE]]))
 
 
 @pytest.mark.parametrize(

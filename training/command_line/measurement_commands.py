@@ -14,7 +14,17 @@ import typer
 from tqdm import tqdm
 
 from ..files.atomic_file import write_atomically
-from ..measurements import bench, compare, compare_crop, compare_negative, compare_steps, compare_verdicts
+from ..measurements import (
+    bench,
+    carry_table,
+    compare,
+    compare_carry,
+    compare_crop,
+    compare_negative,
+    compare_steps,
+    compare_verdicts,
+)
+from ..measurements.carry_trainings import TRAININGS
 from .declared_options import DEFAULTS
 from .output_folder import require_writable
 from .train_command import Output
@@ -30,6 +40,7 @@ def add_measurements(app: typer.Typer) -> None:
         "compare-crop": compare_crop_command,
         "compare-negative": compare_negative_command,
         "compare-verdicts": compare_verdicts_command,
+        "compare-carry": compare_carry_command,
         "bench": bench_command,
     }
     for name, command in commands.items():
@@ -100,6 +111,30 @@ def compare_verdicts_command(seeds: Seeds = 5, output: Output = Path("output/com
     measure_and_print(
         "compare-verdicts", output, lambda say: compare_verdicts.measure(seeds, say), compare_verdicts.table
     )
+
+
+def compare_carry_command(
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="A reference; repeat the option for several. The default are ten from 900 on."),
+    ] = None,
+    training: Annotated[
+        list[str] | None, typer.Option(help=f"One of: {', '.join(TRAININGS)}; repeat the option for several.")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="Trainings that run at the same time, a processor each.")] = 2,
+    output: Output = Path("output/compare-carry"),
+) -> None:
+    """Measure whether contexts carry the character or the picture: identity, obedience and freedom of samples under
+    other prompts. Rows that are in the output folder already are not measured again."""
+    require_positive(processes=processes)
+    for name in training or ():
+        if name not in TRAININGS:
+            raise ValueError(f"training is {name!r}, expected one of: {', '.join(TRAININGS)}")
+    chosen = {name: TRAININGS[name] for name in training or TRAININGS}
+    seeds = list(dict.fromkeys(seed or range(compare_carry.FIRST_SEED, compare_carry.FIRST_SEED + compare_carry.SEEDS)))
+    folder = require_writable(output)
+    rows = compare_carry.measure(seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes)
+    typer.echo(carry_table.table(rows))
 
 
 def bench_command(

@@ -63,6 +63,11 @@ class Reading:
             likeliest = likeliest[:, 0]
         return [WORDS[attribute][number] for number in likeliest.tolist()]
 
+    def rows(self, chosen: slice | list[int]) -> Reading:
+        """What is read from some of the pictures."""
+        words = {name: values[chosen] for name, values in self.words.items()}
+        return Reading(words, {name: values[chosen] for name, values in self.colours.items()}, self.place[chosen])
+
     def person(self, slot: int) -> Reading:
         """The same with one person in both places: 0 the left one, 1 the right one."""
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import colorsys
 import itertools
 
 from ..references.scenery import Scenery
 from . import background, palette
-from .palette import RGB, Shade
 
 
 def scenery() -> Scenery:
@@ -21,13 +19,7 @@ def scenery() -> Scenery:
     return Scenery(
         places=tuple(places),
         empty="no humans",
-        colours={shade.word: _middle(shade) for shade in shades},
+        colours={shade.word: shade.middle for shade in shades},
         plain="{colour} background, plain background",
         naming=frozenset(background.tags()),
     )
-
-
-def _middle(shade: Shade) -> RGB:
-    hue, saturation, value = (sum(ends) / 2 for ends in (shade.hue, shade.saturation, shade.value))
-    red, green, blue = colorsys.hsv_to_rgb(hue % 360 / 360, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)

@@ -53,7 +53,7 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
 def _rate(result: TrainingResult) -> str:
     found = result.found_rate
     if not found.steps:
-        return result.settings.learning_rate
+        return result.trained.info.learning_rate
     return f"{found.rate:.3g}, found by {found.steps} trial steps"
 
 

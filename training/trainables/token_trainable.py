@@ -35,7 +35,7 @@ class TokenTrainable:
         start: Tensor | None = None,
         unit: float = 1.0,
     ) -> None:
-        self._blocks, self._ema, self._unit = backbone.num_blocks, settings.ema, unit
+        self._blocks, self._ema, self.unit = backbone.num_blocks, settings.ema, unit
         self._bounded = settings.token_norm == "prompt"
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
         count = self._positive + self._negative
@@ -70,14 +70,14 @@ class TokenTrainable:
     def kept(self) -> Kept:
         """The average corrected for its start at zero, or the tokens as they are; in the units of the model."""
         if self._ema == 0 or self._updates == 0:
-            return self._for_blocks([self._unit * leaf.detach() for leaf in self.leaves]).tensors()
-        correction = self._unit / (1 - self._ema**self._updates)
+            return self._for_blocks([self.unit * leaf.detach() for leaf in self.leaves]).tensors()
+        correction = self.unit / (1 - self._ema**self._updates)
         return self._for_blocks([average * correction for average in self._averages]).tensors()
 
     @torch.no_grad()
     def reset_to(self, kept: Kept) -> None:
         for leaf, average, source in zip(self.leaves, self._averages, kept.values(), strict=True):
-            leaf.copy_(source[: leaf.shape[0]] / self._unit)
+            leaf.copy_(source[: leaf.shape[0]] / self.unit)
             average.zero_()
         self._updates = 0
 
@@ -100,7 +100,7 @@ class TokenTrainable:
         return ReferenceContext(positive, negative, info)
 
     def _in_model_units(self) -> list[Tensor]:
-        return self.leaves if self._unit == 1 else [self._unit * leaf for leaf in self.leaves]
+        return self.leaves if self.unit == 1 else [self.unit * leaf for leaf in self.leaves]
 
     def _for_blocks(self, parts: Sequence[Tensor]) -> ContextTokens:
         return ContextTokens(*(part.expand(self._blocks, *part.shape[1:]) for part in parts))

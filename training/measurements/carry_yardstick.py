@@ -1,0 +1,99 @@
+"""All that the trainings of one reference are measured against: prompts, true pictures, the model without context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ...masking.framing import Framing
+from ...masking.pixels import tensor_of
+from ..evaluation import EvaluationGrid
+from ..miniature import scene
+from ..miniature.backbone import MiniatureBackbone, sample_each
+from ..miniature.judge import Judge
+from ..miniature.scene import SIDE, Scene
+from ..references.augmentation import Augmentation, ImageAugmentation
+from ..references.encode import EncodedReference, encode_references
+from ..references.reference import make_reference
+from ..trainables.context_file import ReferenceContext
+from .carry_prompts import OPEN_PROMPTS, OPEN_SEEDS, PROMPTS, SEEDS, asked_of, true_pictures
+from .carry_score import Seen
+
+FEW = 1  # samples of each prompt where a few must do
+SAMPLING_STEPS = 12
+GRID_ENTRIES = 24
+
+
+class Yardstick:
+    """What is costly is made when it is first asked for, and kept."""
+
+    def __init__(self, backbone: MiniatureBackbone, judge: Judge, seed: int) -> None:
+        self.backbone, self.judge, self.seed = backbone, judge, seed
+        self.reference = scene.draw_reference(seed)
+        (person,) = self.reference.people
+        self.who, self.pose = person.who, person.pose
+        self.asked = asked_of(seed)
+        self._bases: dict[float, tuple[Tensor, Seen]] = {}
+
+    @cached_property
+    def truths(self) -> Tensor:
+        """True pictures [PROMPTS*SEEDS,H,W,3], as the model's codec gives them back: nothing it draws is sharper."""
+        pictures = torch.stack([tensor_of(drawn.picture) for drawn in self._true_scenes])
+        return self.backbone.decode(self.backbone.encode_image(pictures))
+
+    @cached_property
+    def truth(self) -> Seen:
+        return Seen(self.judge.read(self.truths))
+
+    @cached_property
+    def grid(self) -> EvaluationGrid:
+        """The character in one true picture for each prompt."""
+        encoded = encoded_scenes(self.backbone, self._true_scenes[::SEEDS], ImageAugmentation(cut_paste=0.0))
+        return EvaluationGrid(self.backbone, encoded, GRID_ENTRIES)
+
+    def base(self, guidance: float) -> tuple[Tensor, Seen]:
+        """Samples of the named prompts without context, and what is read in them and in those of the open prompts."""
+        if guidance not in self._bases:
+            self._bases[guidance] = self.samples(None, guidance)
+        return self._bases[guidance]
+
+    def samples(self, context: ReferenceContext | None, guidance: float) -> tuple[Tensor, Seen]:
+        """As `base`, with a context."""
+        free = [each.open_prompt for each in self.asked[:OPEN_PROMPTS] for _ in range(OPEN_SEEDS)]
+        named = [each.prompt for each in self.asked for _ in range(SEEDS)]
+        seeds = [*range(SEEDS)] * PROMPTS + [*range(OPEN_SEEDS)] * OPEN_PROMPTS
+        pictures = self._draw([*named, *free], seeds, context, guidance)
+        reading = self.judge.read(pictures)
+        return pictures[: len(named)], Seen(reading.rows(slice(0, len(named))), reading.rows(slice(len(named), None)))
+
+    def few_samples(self, context: ReferenceContext, guidance: float) -> Seen:
+        """What is read in the first `FEW` samples of each named prompt."""
+        prompts = [each.prompt for each in self.asked for _ in range(FEW)]
+        return Seen(self.judge.read(self._draw(prompts, [*range(FEW)] * PROMPTS, context, guidance)))
+
+    def _draw(self, prompts: list[str], seeds: list[int], context: ReferenceContext | None, guidance: float) -> Tensor:
+        size = (SIDE, SIDE)
+        return sample_each(
+            self.backbone, prompts, seeds, size, steps=SAMPLING_STEPS, guidance=guidance, context=context
+        )
+
+    @cached_property
+    def _true_scenes(self) -> list[Scene]:
+        return true_pictures(self.seed, self.asked)
+
+
+def few(seen: Seen) -> Seen:
+    """The first `FEW` samples of each named prompt."""
+    return Seen(seen.named.rows([number for number in range(PROMPTS * SEEDS) if number % SEEDS < FEW]))
+
+
+def encoded_scenes(
+    backbone: MiniatureBackbone, scenes: Sequence[Scene], images: ImageAugmentation, seed: int = 0
+) -> list[EncodedReference]:
+    """Scenes as references, each under its own prompt; seed: of what chance has to say in the pictures."""
+    references = [make_reference(tensor_of(drawn.picture), tensor_of(drawn.mask), drawn.prompt) for drawn in scenes]
+    generator = torch.Generator().manual_seed(seed)
+    return encode_references(backbone, references, Framing(size=SIDE), "area", Augmentation(images=images), generator)

@@ -1,0 +1,174 @@
+"""Measures whether a context carries the character or the picture: in samples under other prompts, beside the same
+samples without a context, true pictures of the character, and a training on six of them.
+
+Rows that are already in the output folder, of the same recipe and the same weights, are not measured again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..files.atomic_file import write_atomically
+from ..miniature.backbone import WEIGHTS, MiniatureBackbone
+from ..miniature.judge import WEIGHTS as JUDGE
+from ..miniature.judge import Judge
+from . import carry_picture
+from .carry_picture import NO_CONTEXT, TRUE_PICTURES, columns_of, keep_sheet
+from .carry_runs import GUIDANCES, Row, run
+from .carry_trainings import TRAININGS, Recipe
+from .carry_yardstick import Yardstick
+from .equal_time import one_thread
+
+FIRST_SEED, SEEDS = 900, 10  # references that nothing was tuned on
+RESULT = "carry.json"
+VERSION = 1  # of what the rows mean; those of another version are measured again
+SHOWN_GUIDANCE = GUIDANCES[-1]  # in the pictures
+Say = Callable[[str], None]
+Key = tuple[int, str, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training of one reference, under all names that its recipe has; `folder` is where samples are kept."""
+
+    seed: int
+    names: tuple[str, ...]
+    recipe: Recipe
+    folder: Path
+
+
+def measure(
+    seeds: Sequence[int], folder: Path, say: Say, trainings: Mapping[str, Recipe] = TRAININGS, processes: int = 1
+) -> list[dict[str, Any]]:
+    """The rows of these seeds and trainings. Each is kept in `folder` as soon as it is there, and a picture of each
+    reference beside them; rows of other seeds and trainings that are there stay."""
+    kept = _rows_in(folder)
+    tasks = _tasks(seeds, folder, trainings, kept)
+    for task, rows in _run_all(tasks, processes):
+        for row in rows:
+            kept[row.seed, row.training, row.guidance] = _plain(asdict(row) | {"stamp": stamp()})
+        say(_line(rows[-1], task.names))
+        write_atomically(folder / RESULT, (json.dumps([*kept.values()], indent=1) + "\n").encode())
+    wanted = [kept[seed, name, guidance] for seed in seeds for name in trainings for guidance in GUIDANCES]
+    for number, seed in enumerate(seeds):
+        page = carry_picture.picture(seed, _columns(folder, seed, trainings, wanted), SHOWN_GUIDANCE)
+        for name in [f"carry_{seed}.png", *(["carry.png"] if number == 0 else [])]:
+            write_atomically(folder / name, lambda beside, page=page: page.save(beside, "PNG"))  # type: ignore[misc]
+    return wanted
+
+
+@cache
+def stamp() -> str:
+    """What rows are measured with: their meaning, the miniature and the judge."""
+    digest = hashlib.sha256(WEIGHTS.read_bytes() + JUDGE.read_bytes())
+    return f"{VERSION} {digest.hexdigest()[:16]}"
+
+
+def _tasks(
+    seeds: Sequence[int], folder: Path, trainings: Mapping[str, Recipe], kept: Mapping[Key, dict[str, Any]]
+) -> list[Task]:
+    """What is not kept yet, recipes with several names once."""
+    tasks = []
+    for seed in seeds:
+        missing: dict[str, tuple[list[str], Recipe]] = {}
+        for name, recipe in trainings.items():
+            record = _plain(recipe.record())
+            rows = [kept.get((seed, name, guidance), {}) for guidance in GUIDANCES]
+            there = sheet_path(folder, seed, name).exists()
+            if not there or any(row.get("recipe") != record for row in rows):
+                missing.setdefault(json.dumps(record), ([], recipe))[0].append(name)
+        tasks += [Task(seed, tuple(names), recipe, folder) for names, recipe in missing.values()]
+    return tasks
+
+
+def _run_all(tasks: Sequence[Task], processes: int) -> Iterator[tuple[Task, list[Row]]]:
+    """Each task on one thread, so that the number of processes changes no bit of a row."""
+    if min(processes, len(tasks)) < 2:
+        with one_thread():
+            yield from ((task, run_task(task)) for task in tasks)
+        return
+    workers = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
+    try:
+        started = {workers.submit(run_task, task): task for task in tasks}
+        for done in as_completed(started):
+            yield started[done], done.result()
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
+def run_task(task: Task) -> list[Row]:
+    """Trains and measures, and keeps the samples; the rows of all names."""
+    yard = _yardstick(task.seed)
+
+    def keep(name: str, guidance: float, samples: torch.Tensor) -> None:
+        if guidance == SHOWN_GUIDANCE:
+            keep_sheet(sheet_path(task.folder, task.seed, name), samples)
+
+    keep(TRUE_PICTURES, SHOWN_GUIDANCE, yard.truths)
+    keep(NO_CONTEXT, SHOWN_GUIDANCE, yard.base(SHOWN_GUIDANCE)[0])
+    rows = run(yard, task.names[0], task.recipe, lambda *shown: [keep(name, *shown) for name in task.names])
+    return [replace(row, training=name) for name in task.names for row in rows]
+
+
+@lru_cache(maxsize=1)
+def _yardstick(seed: int) -> Yardstick:
+    return Yardstick(*_models(), seed)
+
+
+@cache
+def _models() -> tuple[MiniatureBackbone, Judge]:
+    return MiniatureBackbone(), Judge.load()
+
+
+def sheet_path(folder: Path, seed: int, training: str) -> Path:
+    """Where the samples of a training are kept."""
+    return folder / "samples" / str(seed) / f"{re.sub(r'[^A-Za-z0-9]+', '_', training)}.png"
+
+
+def _columns(
+    folder: Path, seed: int, trainings: Mapping[str, Recipe], rows: Sequence[Mapping[str, Any]]
+) -> list[carry_picture.Column]:
+    sheets = {name: sheet_path(folder, seed, name) for name in (TRUE_PICTURES, NO_CONTEXT, *trainings)}
+    return columns_of(sheets, [row for row in rows if (row["seed"], row["guidance"]) == (seed, SHOWN_GUIDANCE)])
+
+
+def _rows_in(folder: Path) -> dict[Key, dict[str, Any]]:
+    """The rows of an earlier run that were measured in the same way. Raises ValueError where the file is no such."""
+    path = folder / RESULT
+    if not path.exists():
+        return {}
+    try:
+        rows = [row for row in json.loads(path.read_text()) if row.get("stamp") == stamp()]
+        return {(row["seed"], row["training"], row["guidance"]): row for row in rows}
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} holds no rows of compare-carry, expected another output folder") from error
+
+
+def _plain(values: Any) -> Any:
+    """As it comes back from JSON, which has no NaN."""
+    if isinstance(values, dict):
+        return {name: _plain(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_plain(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
+
+
+def _line(row: Row, names: Sequence[str]) -> str:
+    return (
+        f"reference {row.seed}, {', '.join(names)}: at guidance {row.guidance:g} identity {row.identity:.2f}, "
+        f"obedience {row.obedience:.2f}, freedom {row.freedom:.2f}"
+    )
