@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ IN_INFO = "in the verdict on the training node"
 BEFORE = "at the widget, before anything runs"
 
 WIDE, CUT_OUT, BLACKENED, TINY = "wide.png", "cut-out.png", "clipspace-painted-masked-7.png", "tiny.png"
-MESSAGE_START = {IN_INFO: ("verdict: ", "hint: ", "note: ")}
+TOLD = ("verdict: ", "hint: ", "note: ")  # how lines of info begin that speak to the artist
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,7 @@ MISTAKES = {
     "checkpoint is gone": Mistake(
         "resume_from names a checkpoint that is not there",
         lambda: with_options(resume_from="gone"),
-        "resume_from",
+        "there is no such file",
     ),
     "preview name leaves the folder": Mistake(
         "preview_name leads out of the output folder",
@@ -304,9 +305,6 @@ MISTAKES = {
     ),
     "nothing saved": Mistake(
         "Load Context, and nothing was ever saved", lambda: loaded(""), "no context is saved yet", BEFORE
-    ),
-    "a context that is gone": Mistake(
-        "the file of Load Context was deleted", lambda: loaded("gone.safetensors"), "context", BEFORE
     ),
     "folder is not there": Mistake(
         "the folder of Load Reference Folder is not there", lambda: folder("my pictures"), "make the folder"
@@ -356,7 +354,12 @@ def training_without_picture() -> Workflow:
 
 
 def read(server: ComfyServer, mistake: Mistake) -> str:
-    """The sentence that the artist reads. Fails where there is none."""
+    """The sentence that the artist reads, places on this machine taken out. Fails where there is none."""
+    said = sentence_of(server, mistake).replace(str(server.base), "ComfyUI")
+    return re.sub(r"'[^']*…[^']*'", "'…'", said)
+
+
+def sentence_of(server: ComfyServer, mistake: Mistake) -> str:
     if mistake.where == BEFORE:
         errors = server.post("/prompt", {"prompt": mistake.workflow()})["node_errors"]
         reasons = [reason for each in errors.values() for reason in each["errors"]]
@@ -365,5 +368,5 @@ def read(server: ComfyServer, mistake: Mistake) -> str:
     if mistake.where == ON_THE_NODE:
         assert finished.status == "error", mistake.did
         return finished.error
-    told = [line for line in finished.text("info").splitlines() if line.startswith(MESSAGE_START[IN_INFO])]
+    told = [line for line in finished.text("info").splitlines() if line.startswith(TOLD)]
     return next((line for line in told if mistake.words in line), "; ".join(told))
