@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from ...masking.latent import LARGEST_COVERAGE, SMALL_COVERAGE, SMALLEST_COVERAGE
+from ...masking.wording import first_of, quoted
+from ..references.identity_words import SHOWN, identity_tags
 from ..result import FINAL_LOSS_STEPS, TrainingResult
 from ..settings import TrainingSettings
 
@@ -130,6 +132,12 @@ def hints(result: TrainingResult) -> list[str]:
             )
         elif share > LARGEST_COVERAGE:
             found.append(f"the mask of reference {number} selects {share:.0%} of the picture; is it inverted?")
+    named = identity_tags(result.trained.info.prompt.replace("\n", ","))
+    if named:
+        found.append(
+            f"the training prompt names {first_of(map(quoted, named), SHOWN)}: what it names the context need not "
+            "carry, so leave out the words for hair, eyes and clothes"
+        )
     before, after = result.before, result.after
     if after.inside > 0.97 * before.inside:
         found.append("the loss did not fall; try a higher learning rate or more steps")
