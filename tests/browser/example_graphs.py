@@ -57,9 +57,10 @@ Another prompt or seed draws at once: nothing is trained again. **Save Context**
 - *Too little of the character*: more **train_steps**.
 - *The old pose comes along*: connect **Training Options**, set **random_crop** to 0.3.
 - **reference_context_scale** 0 shows Anima without it.
-"""
-                + MODEL_FILES,
-                560,
+
+Anima's three files are offered for download where they are missing.
+""",
+                540,
                 280,
             ),
             loaders(),
