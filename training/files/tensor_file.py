@@ -123,6 +123,18 @@ def read(path: str | Path, limits: Limits, kind: Kind) -> TensorFile:
     return TensorFile(tensors, {name: value for name, value in header.metadata.items() if name != CHECKSUM})
 
 
+def read_metadata(path: str | Path, limits: Limits, kind: Kind) -> dict[str, str]:
+    """What a file says of itself, without its tensors and unverified: enough to list many files.
+
+    Raises ValueError as `read` does.
+    """
+    try:
+        with open_regular(path) as file:
+            return dict(_read_header(file, os.fstat(file.fileno()).st_size, limits, kind).metadata)
+    except OSError as error:
+        raise ValueError(f"cannot be read: {reason_of(error)}") from error
+
+
 def checksum(entries: list[Entry] | tuple[Entry, ...], digests: Mapping[str, str], metadata: Mapping[str, str]) -> str:
     """SHA-256 over each tensor's name, dtype, shape and digest and all metadata but the checksum, in one order
     whatever the order in the file."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
 from ..files.sentences import about_file, shown
-from ..files.tensor_file import read, to_bytes
+from ..files.tensor_file import read, read_metadata, to_bytes
 from ..files.tensor_file_fields import from_strings, to_strings
 from ..files.tensor_file_header import Kind, Limits
 from ..training_info import FORMAT_VERSION, LONGEST_PROMPT, TrainingInfo
@@ -134,6 +134,11 @@ def check_storable(num_blocks: int, count: int, context_dim: int, ranges: int) -
             f"{size / 1e6:.0f} MB, expected at most {LIMITS.total_bytes / 1e6:.0f} MB: fewer num_tokens, "
             "negative_tokens or time_ranges"
         )
+
+
+def read_info(path: str | Path) -> TrainingInfo:
+    """What a context file says of its training, without its tensors. Raises ValueError where it is none."""
+    return TrainingInfo(**{"pack_version": "", **from_strings(TrainingInfo, read_metadata(path, LIMITS, KIND))})
 
 
 def _from_file(tensors: dict[str, Tensor], metadata: dict[str, str]) -> ReferenceContext:
