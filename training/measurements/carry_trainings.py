@@ -27,7 +27,7 @@ class Recipe:
     def but(self, **values: Any) -> Recipe:
         """The same with other values, each put where a field of that name is. Raises TypeError for a name that none
         has."""
-        parts = {"settings": self.settings, "images": self.images}
+        parts: dict[str, Any] = {"settings": self.settings, "images": self.images}
         own = {name: value for name, value in values.items() if name == "pictures"}
         rest = {name: value for name, value in values.items() if name not in own}
         for part, settings in parts.items():
