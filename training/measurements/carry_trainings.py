@@ -35,7 +35,7 @@ class Recipe:
             parts[part] = replace(settings, **{name: rest.pop(name) for name in names})
         if rest:
             raise TypeError(f"no setting is called {', '.join(sorted(rest))}")
-        return replace(self, **parts, **own)  # type: ignore[arg-type]
+        return replace(self, **parts, **own)
 
     def record(self) -> dict[str, Any]:
         """Plain values by name, the same for recipes that train the same."""
