@@ -57,9 +57,10 @@ Another prompt or seed draws at once: nothing is trained again. **Save Context**
 - *Too little of the character*: more **train_steps**.
 - *The old pose comes along*: connect **Training Options**, set **random_crop** to 0.3.
 - **reference_context_scale** 0 shows Anima without it.
-"""
-                + MODEL_FILES,
-                560,
+
+Anima's three files are offered for download where they are missing.
+""",
+                540,
                 280,
             ),
             loaders(),
@@ -212,7 +213,7 @@ Training Options goes into both nodes, so that both see the same picture.
         ],
         [
             Group(
-                "4 · Learn what the mask shows, and see how it went",
+                "4 · Learn it, and see how it went",
                 TRAIN,
                 [
                     [train(True, "1girl, solo, standing, outdoors, blue sky, grass")],
@@ -258,7 +259,7 @@ Cancel when the picture is good enough: every preview lies in the output folder 
 For previews more often, connect **Training Options** and lower **preview_every** there.
 """
                 + MODEL_FILES,
-                400,
+                480,
             )
         ],
         [
@@ -267,7 +268,7 @@ For previews more often, connect **Training Options** and lower **preview_every*
         ],
         [
             Group(
-                "3 · Learn what the mask shows, and watch",
+                "3 · Learn it, and watch",
                 TRAIN,
                 [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")]],
             )
