@@ -16,6 +16,7 @@ from .wording import printable
 PANEL_HEIGHT = 512
 LARGEST_PANEL_WIDTH = 1024  # a panorama is shown smaller instead
 MARGIN = 12
+LINE_HEIGHT = 24
 LONGEST_TITLE = 120
 INK, PAPER, WARNING = (232, 232, 232), (24, 24, 24), (255, 190, 90)
 LEARNED = (255, 64, 160)
@@ -77,24 +78,34 @@ def preview_tensor(sheets: list[Image.Image]) -> Tensor:
     return tensor_of(page)[None]
 
 
+def words_sheet(text: str, width: int) -> Image.Image:
+    """Lines of text as a sheet of this width, to stand below others."""
+    font = ImageFont.load_default(size=18)
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, max(40, width // 10))]
+    sheet = Image.new("RGB", (width, MARGIN * 2 + LINE_HEIGHT * len(lines)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, line in enumerate(lines):
+        draw.text((MARGIN, MARGIN + number * LINE_HEIGHT), line, INK, font)
+    return sheet
+
+
 def _sheet(panels: list[Tensor], captions: list[str], told: list[str]) -> Image.Image:
     font = ImageFont.load_default(size=18)
     width = sum(panel.shape[1] for panel in panels) + MARGIN * (len(panels) + 1)
-    line_height = 24
     letters = max(24, panels[0].shape[1] // 10)
     wrapped = [textwrap.wrap(caption, letters) for caption in captions]
     warnings = [line for text in told for line in textwrap.wrap(f"Warning: {text}", max(40, width // 10))]
     caption_lines = max(len(lines) for lines in wrapped)
-    height = MARGIN * 3 + panels[0].shape[0] + line_height * (caption_lines + len(warnings))
+    height = MARGIN * 3 + panels[0].shape[0] + LINE_HEIGHT * (caption_lines + len(warnings))
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     left = MARGIN
     for panel, lines in zip(panels, wrapped, strict=True):
         sheet.paste(picture_of(panel), (left, MARGIN))
         for number, line in enumerate(lines):
-            draw.text((left, MARGIN * 2 + panel.shape[0] + number * line_height), line, INK, font)
+            draw.text((left, MARGIN * 2 + panel.shape[0] + number * LINE_HEIGHT), line, INK, font)
         left += panel.shape[1] + MARGIN
-    top = MARGIN * 2 + panels[0].shape[0] + caption_lines * line_height
+    top = MARGIN * 2 + panels[0].shape[0] + caption_lines * LINE_HEIGHT
     for number, line in enumerate(warnings):
-        draw.text((MARGIN, top + number * line_height), line, WARNING, font)
+        draw.text((MARGIN, top + number * LINE_HEIGHT), line, WARNING, font)
     return sheet

@@ -8,8 +8,10 @@ from .add_reference_node import AddReference
 from .collage_node import ReferenceCollage
 from .compare_contexts_node import CompareContexts
 from .example_reference_node import ExampleReference
+from .folders.context_routes import register_context_routes
 from .folders.contexts import register_folder
 from .folders.painted_uploads import register_painted_uploads
+from .live.finish import register_finish_route
 from .load_context_node import LoadContext
 from .load_folder_node import LoadReferenceFolder
 from .mask_source_node import MaskSourceNode
@@ -26,6 +28,8 @@ class AnimaFastTrainExtension(ComfyExtension):
     async def on_load(self) -> None:
         register_folder()
         register_painted_uploads()
+        register_finish_route()
+        register_context_routes()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [

@@ -15,6 +15,9 @@ from .socket_types import Context
 
 # Of info, in characters: all of a long prompt, and not of a text that only fills the page.
 LONGEST_LINE = 4000
+NOTHING_SAVED = (
+    "no context is saved yet: train one, which keeps it for this list, or drop a .safetensors file of a context here"
+)
 
 
 class LoadContext(io.ComfyNode):
@@ -40,8 +43,8 @@ class LoadContext(io.ComfyNode):
                 io.Combo.Input(
                     "context_name",
                     options=folder_paths.get_filename_list(FOLDER),
-                    tooltip="A file in models/anima_contexts. Press R to list files that were saved since the page "
-                    "was opened.",
+                    tooltip="A file in models/anima_contexts; those in recent were kept by training. Choose it by its "
+                    "picture below, or drop a .safetensors file on the node.",
                 ),
             ],
             outputs=[
@@ -51,17 +54,15 @@ class LoadContext(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, context_name: str) -> bool | str:
-        """Asked in place of ComfyUI's own look into the list, whose words for an empty one nobody understands."""
+    def validate_inputs(cls, context_name: str | None = None) -> bool | str:
+        """Asked in place of ComfyUI's own look into the list, whose words for an empty one nobody understands. A name
+        that comes by a wire is not known yet."""
+        if context_name is None:
+            return True
         try:
             context_path(context_name)
         except ValueError as reason:
-            if folder_paths.get_filename_list(FOLDER):
-                return f"{reason}; press R to list what was saved since the page was opened"
-            return (
-                "no context is saved yet: connect Save Context to a training node and press Run, then press R and "
-                "choose it here"
-            )
+            return str(reason) if folder_paths.get_filename_list(FOLDER) else NOTHING_SAVED
         return True
 
     @classmethod

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
 from torch import Tensor
 from torch.nn import functional
 
 from ..declared import settings_of
 from ..masking.framing import Framing
-from ..masking.preview import preview_reference, preview_tensor
+from ..masking.preview import preview_reference, preview_tensor, words_sheet
 from ..training.references.enlargement import enlargement_of
 from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
+from ..training.settings import TrainingSettings
 from .anima.family import ANIMA
+from .estimate import NO_MODEL, estimate_training
 from .node_schema import MASK, node_schema
 from .options.declared_inputs import widget
 from .options.training_options import TrainingOptions
@@ -23,6 +26,7 @@ from .reference_sockets import join_references, masked_references
 from .socket_types import Options, References
 
 (SIZE,) = (each for each in settings_of(Framing) if each.field == "size")
+STEPS = TrainingSettings().steps  # of which the estimate speaks: how many there will be is told to the training node
 
 
 class PreviewTrainingMask(io.ComfyNode):
@@ -58,12 +62,22 @@ class PreviewTrainingMask(io.ComfyNode):
                     optional=True,
                     tooltip="The same references as in the training node, shown below reference_image.",
                 ),
+                io.Model.Input(
+                    "model",
+                    optional=True,
+                    tooltip="The model of the training node, to estimate how long training takes and what memory it "
+                    "needs: a step of one row is run for it and thrown away.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
                     "image", tooltip="Picture, mask as drawn, and latent mask side by side, a row for each reference."
                 ),
                 io.Mask.Output("latent_mask", tooltip="The mask as the loss weighs it, one pixel a latent cell."),
+                io.String.Output(
+                    "estimate",
+                    tooltip="How long training will take and what memory it needs, where a model is connected.",
+                ),
             ],
         )
 
@@ -74,6 +88,7 @@ class PreviewTrainingMask(io.ComfyNode):
         training_mask: Tensor | None = None,
         options: TrainingOptions | None = None,
         references: ReferenceList | None = None,
+        model: ModelPatcher | None = None,
         **inputs: Any,
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
@@ -93,8 +108,13 @@ class PreviewTrainingMask(io.ComfyNode):
                 )
             )
             latent_masks.append(latent_mask)
+        estimate = NO_MODEL
+        if model is not None:
+            height, width = latent_masks[0].shape[-2:]
+            estimate = estimate_training(model, (height, width), options.settings, options).in_words(STEPS)
+            sheets.append(words_sheet(estimate, sheets[0].width))
         image = preview_tensor(sheets)
-        return io.NodeOutput(image, stacked(latent_masks), ui=ui.PreviewImage(image, cls=cls))
+        return io.NodeOutput(image, stacked(latent_masks), estimate, ui=ui.PreviewImage(image, cls=cls))
 
 
 def stacked(latent_masks: list[Tensor]) -> Tensor:

@@ -23,6 +23,7 @@ MEMORY, WATCHING, LATER = "Memory and speed", "Watching", "Going on later"
 NODE_MASK_SOURCES: tuple[MaskSource, ...] = ("mask", "inverted mask")
 LARGEST_INTERVAL = 1_000_000  # steps
 LONGEST_NAME = 1000
+MOST_RECENT = 10_000
 FOLDER_OF_CHECKPOINTS = "anima_checkpoints"
 FOLDER_OF_PREVIEWS = "anima_previews"
 
@@ -123,6 +124,23 @@ class CheckpointSettings:
     )
 
 
+@dataclass(frozen=True)
+class RecentSettings:
+    """How many finished contexts are kept without being asked for."""
+
+    keep_recent: int = setting(
+        20,
+        help="So many finished contexts are kept in models/anima_contexts/recent, named by time and prompt; the one "
+        "that was not used for longest goes first. The same training is found there instead of run again, until its "
+        "seed changes. 0 keeps none and finds none.",
+        topic=LATER,
+        least=0,
+        most=MOST_RECENT,
+        unit="contexts",
+        option=None,
+    )
+
+
 # All that the nodes ask for: the topic `TRAINING` on the training nodes, the others on Training Options.
 GROUPS: tuple[type, ...] = (
     TrainingSettings,
@@ -133,6 +151,7 @@ GROUPS: tuple[type, ...] = (
     ImageAugmentation,
     PreviewSettings,
     CheckpointSettings,
+    RecentSettings,
 )
 
 

@@ -23,9 +23,11 @@ def train_context_tokens(
     on_step: Callable[[StepReport], None] | None = None,
     checkpoints: CheckpointPlan | None = None,
     resume: TrainingState | None = None,
+    finish: Callable[[], bool] = lambda: False,
 ) -> TrainingResult:
     """Optimises context tokens for the references; the backbone's weights are never touched.
 
+    finish: asked after each step; True makes that step the last, and what is learned until then the result.
     The same seed gives the same tokens on the same machine: all randomness comes from CPU generators. A resumed run
     continues to the tokens of the uninterrupted one. Raises ValueError for settings that make no sense or do not fit
     the resumed run, TrainingDiverged, and whatever `on_step` raises.
@@ -34,7 +36,7 @@ def train_context_tokens(
     trainer = context_trainer(backbone, references, settings)
     if resume is not None:
         trainer.load_state(resume)
-    return trainer.run(on_step, checkpoints)
+    return trainer.run(on_step, checkpoints, finish)
 
 
 def context_trainer(

@@ -70,25 +70,29 @@ class Trainer:
         self._last_good: dict[str, Tensor] = {}  # the state of the last step whose loss was finite
 
     def run(
-        self, on_step: Callable[[StepReport], None] | None = None, checkpoints: CheckpointPlan | None = None
+        self,
+        on_step: Callable[[StepReport], None] | None = None,
+        checkpoints: CheckpointPlan | None = None,
+        finish: Callable[[], bool] = lambda: False,
     ) -> TrainingResult:
-        """All steps that are left, unless training stops early. Raises TrainingDiverged, and whatever `on_step`
-        does."""
+        """All steps that are left, unless training stops early or `finish`, asked after each step, says that it is the
+        last. Raises TrainingDiverged, and whatever `on_step` does."""
         due = evaluation_steps(len(self.rates), self.settings.evaluations)
-        started = time.perf_counter() - self.position.seconds
+        started, finished = time.perf_counter() - self.position.seconds, False
         if self.found_rate is None:
             self.found_rate = find_rate(
                 self.trainable, self._new_optimiser, lambda: self.forward.add_gradients(self.batches.trial())
             )
         try:
-            while self.position.done < len(self.rates) and not self.best.exhausted:
+            while self.position.done < len(self.rates) and not self.best.exhausted and not finished:
                 report = self.step(self.found_rate.rate * self.rates[self.position.done])
-                if self.position.done in due:
+                finished = finish()
+                if self.position.done in due or finished:
                     report = replace(report, evaluation=self.evaluate())
                 self.position.seconds = time.perf_counter() - started
                 if on_step is not None:
                     on_step(report)
-                if checkpoints is not None and self.position.done % checkpoints.every == 0:
+                if checkpoints is not None and (finished or self.position.done % checkpoints.every == 0):
                     self._save(checkpoints)
         except TrainingDiverged:
             raise  # the checkpoint before it is the one to go on from
@@ -97,6 +101,8 @@ class Trainer:
             if checkpoints is not None and 0 < self.position.done == len(self.history.losses):
                 self._save(checkpoints)
             raise
+        if finished and self.position.done < len(self.rates):
+            self.warnings.append(f"finished by hand after step {self.position.done} of {len(self.rates)}")
         if self.best.exhausted:
             self.warnings.append(
                 f"stopped early after step {self.position.done}: {self.settings.patience} evaluations brought no "

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..declared import changed_texts, from_record
-from .files.tensor_file_fields import number, numbers, plain_object, text, whole, wholes
+from .files.tensor_file_fields import number, numbers, plain_object, stored, text, whole, wholes
+from .files.value_rules import Text
 from .settings import TrainingSettings
 
 PACK_VERSION = "0.1.0"
@@ -16,6 +17,7 @@ FORMAT_VERSION = "1.1"  # from 1.1 on files carry a checksum
 LARGEST_LOSS = 1e30
 LONGEST_PROMPT = 100_000  # characters, of all references together
 MOST_REFERENCES = 10_000
+LONGEST_THUMBNAIL = 60_000
 MOST_SETTINGS = 1000  # names and values
 LONGEST_SETTING = 20_000  # characters, of a learning rate's schedule
 
@@ -41,6 +43,7 @@ class TrainingInfo:
     final_loss: float | None = number(None, 0, LARGEST_LOSS)
     seed: int | None = whole(None, 0, 2**64 - 1)
     image_size: tuple[int, ...] = wholes(2, 1, 10**6)  # width, height in pixels
+    thumbnail: str | None = stored(None, Text(LONGEST_THUMBNAIL))  # what was learned, a small JPEG in base64
     settings: Mapping[str, Any] = plain_object(MOST_SETTINGS, LONGEST_SETTING)  # all of them, by public id
     pack_version: str = text(PACK_VERSION, 100)
     format_version: str = text(FORMAT_VERSION, 100)

@@ -8,7 +8,7 @@ Whatever is changed for training is undone by `close`, after success, failure an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -35,13 +35,18 @@ FLOAT16_GRADIENT_SCALE = 4096.0
 
 
 class AnimaBackbone(RectifiedFlow):
-    """The `Backbone` protocol over ComfyUI's MODEL, CLIP and VAE. Make it with `anima_backbone`, which closes it."""
+    """The `Backbone` protocol over ComfyUI's MODEL, CLIP and VAE. Make it with `anima_backbone`, which closes it.
+
+    on_phase is told in words what takes long when it begins, on_pass the rows of each forward pass when it ends.
+    """
 
     def __init__(self, model: ModelPatcher, clip: Any, vae: Any, recompute: Recompute, precision: Precision) -> None:
-        """Raises ValueError where one of the three does not fit."""
+        """Raises ValueError where one of the three does not fit. Without clip and vae it only predicts."""
         self.family = family_of(model)
-        check_clip(clip, self.family)
-        check_vae(vae, self.family)
+        if clip is not None:
+            check_clip(clip, self.family)
+        if vae is not None:
+            check_vae(vae, self.family)
         self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
         self.scenery, self.guidance = self.family.scenery, self.family.guidance
         self.model = training_clone(model, precision)
@@ -54,6 +59,8 @@ class AnimaBackbone(RectifiedFlow):
         self._free = FreeSlots()
         self._loaded = ExitStack()
         self._training = False
+        self.on_phase: Callable[[str], None] = lambda words: None
+        self.on_pass: Callable[[int], None] = lambda rows: None
 
     def encode_image(self, image: Tensor) -> Tensor:
         """[B,H,W,3] in 0..1 -> [B,16,1,h,w] float32 in the model's own scale."""
@@ -75,6 +82,7 @@ class AnimaBackbone(RectifiedFlow):
 
     def encode_prompt(self, prompt: str) -> Conditioning:
         """Vectors [1,L,1024] float32: the text encoder's output through Anima's adapter, padded with zeros to 512."""
+        self.on_phase("encoding the prompt")
         self._leave_training()
         with torch.inference_mode():
             [embedding, extras], *_ = self.clip.encode_from_tokens_scheduled(self.clip.tokenize(prompt))
@@ -102,6 +110,7 @@ class AnimaBackbone(RectifiedFlow):
             conditioning.vectors.to(dtype),
             transformer_options=self._transformer_options(level, trained),
         )
+        self.on_pass(x_t.shape[0])
         return scale_gradient(velocity.float(), scale)
 
     def close(self) -> None:
@@ -118,8 +127,10 @@ class AnimaBackbone(RectifiedFlow):
     def _enter_training(self, x_t: Tensor) -> None:
         if self._training:
             return
-        unload(self.clip.patcher)
-        unload(self.vae.patcher)
+        self.on_phase("loading the model")
+        for encoder in (self.clip, self.vae):
+            if encoder is not None:
+                unload(encoder.patcher)
         with ExitStack() as entered:
             entered.enter_context(loaded_for_training(self.model))
             entered.enter_context(in_training())

@@ -34,7 +34,7 @@ def save_as_new_file(context: ReferenceContext, prefix: str) -> str:
 def context_path(context_name: str) -> Path:
     """The file of a name that Load Context lists. Raises ValueError in one sentence where there is none."""
     try:
-        found = folder_paths.get_full_path(FOLDER, context_name)
+        found = folder_paths.get_full_path(FOLDER, str(context_name))
     except (OSError, ValueError):  # a name that no disk takes
         found = None
     if found is None:

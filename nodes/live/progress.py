@@ -11,6 +11,7 @@ from PIL import Image
 
 from ...training.result import StepReport
 from .loss_line import LiveLoss
+from .phases import Phases
 from .previews import TrainingPreviews, image_of
 
 # Fast models take 100 steps a second; the eye does not.
@@ -23,11 +24,12 @@ class LiveProgress:
     The live picture is the model's guess at the reference until there is a preview, and from then on the last preview.
     """
 
-    def __init__(self, previewer: LatentPreviewer, previews: TrainingPreviews | None = None) -> None:
+    def __init__(self, previewer: LatentPreviewer, phases: Phases, previews: TrainingPreviews | None = None) -> None:
         self.steps_done = 0
+        self._phases = phases
         self._previewer, self._previews = previewer, previews
         self._shows_preview = False
-        self._loss = LiveLoss()
+        self._loss = LiveLoss(phases)
         self._bar: ProgressBar | None = None
         self._next_image = 0.0
 
@@ -36,6 +38,7 @@ class LiveProgress:
         self.steps_done = report.step
         if self._bar is None:
             self._bar = ProgressBar(report.steps)
+        self._phases.step(report.step, report.steps)
         self._loss.after(report)
         image = self._image(report)
         self._bar.update_absolute(report.step, report.steps, image and ("JPEG", image, MAX_PREVIEW_RESOLUTION))

@@ -13,7 +13,7 @@ from ...masking.framing import Framing
 from ...training.aims import AimOptions
 from ...training.references.augmentation import Augmentation, ImageAugmentation
 from ...training.references.caption import CaptionOptions
-from ...training.run_options import RunOptions
+from ...training.run_options import RecentSettings, RunOptions
 from ...training.settings import TrainingSettings
 from ..anima.backbone import copy_outside_inference
 from ..folders.checkpoints import CheckpointOptions
@@ -29,6 +29,7 @@ class TrainingOptions(RunOptions):
     augmentation: Augmentation = Augmentation()
     checkpoints: CheckpointOptions = CheckpointOptions()
     previews: PreviewOptions = PreviewOptions()
+    recent: RecentSettings = RecentSettings()
 
     def __post_init__(self) -> None:
         check(self, "node")
@@ -47,6 +48,7 @@ class TrainingOptions(RunOptions):
             augmentation=Augmentation(captions, pictures),
             checkpoints=CheckpointOptions(**values_of(CheckpointOptions, given, "node")),
             previews=PreviewOptions(**values_of(PreviewOptions, given, "node")),
+            recent=RecentSettings(**values_of(RecentSettings, given, "node")),
         )
 
     def training_settings(self, given: Mapping[str, Any]) -> TrainingSettings:

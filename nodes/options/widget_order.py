@@ -73,5 +73,6 @@ TRAINING_OPTIONS = (
     "least_improvement",
     "cut_paste",
     "token_norm",
+    "keep_recent",
 )
 FIRST_OPTIONAL = "enlarge"  # in TRAINING_OPTIONS; workflows from before it came still run

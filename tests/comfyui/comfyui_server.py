@@ -126,7 +126,7 @@ class ComfyServer:
         return answer["prompt_id"]
 
     def wait(self, prompt_id: str) -> Finished:
-        for _ in self._tries(PROMPT):
+        for _ in self.tries(PROMPT):
             history = self.get(f"/history/{prompt_id}")
             if prompt_id in history:
                 entry = history[prompt_id]
@@ -147,13 +147,13 @@ class ComfyServer:
 
     def wait_for_log(self, words: str, since: int) -> None:
         """Wait until the server says `words` after position `since` of its log."""
-        for _ in self._tries(PROMPT):
+        for _ in self.tries(PROMPT):
             if words in self.log[since:]:
                 return
         raise TimeoutError(f"the server never said {words!r}:\n{self.log[-3000:]}")
 
     def wait_for_file(self, path: Path) -> None:
-        for _ in self._tries(PROMPT):
+        for _ in self.tries(PROMPT):
             if path.exists():
                 return
         raise TimeoutError(f"the server never wrote {path}:\n{self.log[-3000:]}")
@@ -179,7 +179,7 @@ class ComfyServer:
 
     def _wait_until_it_answers(self) -> None:
         assert self._process is not None
-        for _ in self._tries(START):
+        for _ in self.tries(START):
             if self._process.poll() is not None:
                 raise RuntimeError(f"ComfyUI ended at its start:\n{self.log[-3000:]}")
             try:
@@ -190,7 +190,7 @@ class ComfyServer:
         raise TimeoutError(f"ComfyUI does not answer:\n{self.log[-3000:]}")
 
     @staticmethod
-    def _tries(quiet_seconds: float) -> Iterator[None]:
+    def tries(quiet_seconds: float = PROMPT) -> Iterator[None]:
         """Yields now and then, until the patience for it is at its end."""
         end = time.monotonic() + patience(quiet_seconds)
         while time.monotonic() < end:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy
 from comfyui_server import ComfyServer
-from workflows import REFERENCE, Workflow, node, training_options
+from workflows import REFERENCE, Workflow, loaders, node, training_options
 
 
 def preview(**options: object) -> Workflow:
@@ -45,3 +45,15 @@ def test_cropping_to_the_mask_enlarges_what_is_learned(server: ComfyServer):
         server.picture(server.run_well(preview(crop_to_mask=crop)), "saved")[..., 0].mean() for crop in (False, True)
     )
     assert cropped > 1.5 * plain
+
+
+def test_with_a_model_the_preview_says_how_long_training_takes(server: ComfyServer) -> None:
+    workflow = {**preview(), "model": loaders()["model"], "words": node("PreviewAny", source=["preview", 2])}
+    plain = server.run_well(workflow)
+    assert plain.text("words").startswith("no estimate: connect the model")
+    workflow["preview"]["inputs"]["model"] = ["model", 0]
+    estimated = server.run_well(workflow)
+    time, memory = estimated.text("words").splitlines()
+    assert time.startswith("time: about ") and " for 300 steps, " in time and memory.startswith("memory: about ")
+    heights = [server.picture(finished, "preview").shape[0] for finished in (plain, estimated)]
+    assert heights[0] < heights[1], "it stands below the picture"

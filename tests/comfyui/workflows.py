@@ -90,6 +90,7 @@ def training_options(**changes: Any) -> dict[str, Any]:
         "noise_pool": 4,
         "checkpointing": "auto",
         "precision": "auto",
+        "keep_recent": 0,  # or what one test has trained another would find
     }
     return node("AnimaFastTrainOptions", **{**inputs, **changes})
 

@@ -347,3 +347,23 @@ def test_a_step_that_went_too_far_is_taken_back(tiny: Any, encoded: MakeReferenc
     run.step(1.0)
     assert 0.3 < run.trainable.leaves[0].abs().max() <= 0.8
     assert len(run.warnings) == 1
+
+
+def test_a_run_that_is_finished_by_hand_gives_what_it_has_learned_so_far(tiny: Any, encoded: MakeReference) -> None:
+    told: list[StepReport] = []
+    settings = replace(STEADY, steps=12, evaluations=1)
+    finished = train_context_tokens(tiny, [encoded()], settings, told.append, finish=lambda: len(told) == 4)
+    assert [report.step for report in told] == [1, 2, 3, 4, 5]
+    assert told[-1].evaluation is not None, "what is handed on has been measured"
+    assert finished.kept_step == 5
+    assert finished.trained.info.steps == 5
+    assert finished.warnings == ["finished by hand after step 5 of 12"]
+    assert "note: finished by hand after step 5 of 12" in describe(finished)
+    assert finished.after.inside < finished.before.inside
+
+
+def test_a_run_that_is_finished_in_its_last_step_ends_as_any_other(tiny: Any, encoded: MakeReference) -> None:
+    whole = train_context_tokens(tiny, [encoded()], FEW)
+    asked = train_context_tokens(tiny, [encoded()], replace(FEW), finish=iter([False, True]).__next__)
+    assert asked.warnings == whole.warnings == []
+    assert torch.equal(asked.trained.positive.tokens, whole.trained.positive.tokens)

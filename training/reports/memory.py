@@ -33,6 +33,12 @@ def peak_memory(device: torch.device) -> Iterator[PeakMemory]:
             measured.mib = _resident_peak_mib()
 
 
+def memory_in_use(device: torch.device) -> str:
+    """The peak so far in the words of a report, for whoever watches a run; empty where it cannot be measured."""
+    mib = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else _resident_peak_mib()
+    return f"{mib:.0f} MiB" if mib else ""
+
+
 def _resident_peak_mib() -> float:
     if sys.platform == "win32":  # no resource module there
         return 0.0

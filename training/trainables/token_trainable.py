@@ -12,7 +12,7 @@ from ..conditioning import Conditioning
 from ..diffusion.guidance import ForBothPrompts
 from ..settings import TrainingSettings
 from ..training_info import TrainingInfo
-from .context_file import ReferenceContext
+from .context_file import ReferenceContext, check_storable
 from .context_tokens import ContextTokens
 from .trainable import Kept
 
@@ -23,7 +23,8 @@ class TokenTrainable:
     With settings.negative_tokens the last of them are for the negative prompt, and the backbone is to be guided.
     generator: a CPU generator for the values before the first step. start: [n,D] vectors that the prompt's tokens begin
     at, repeated until there are enough, or None to begin near zero. unit: the root mean square of what counts as 1 in
-    the leaves; with settings.token_norm "prompt" no token is longer than a vector of it.
+    the leaves; with settings.token_norm "prompt" no token is longer than a vector of it. Raises ValueError where what
+    is trained would be too large for a file.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class TokenTrainable:
         self._bounded = settings.token_norm == "prompt"
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
         count = self._positive + self._negative
+        check_storable(self._blocks, count, backbone.context_dim, settings.time_ranges)
         sets = self._blocks if settings.per_block else 1
         tokens = settings.init_std * torch.randn(sets, count, backbone.context_dim, generator=generator)
         if start is not None:

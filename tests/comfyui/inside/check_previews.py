@@ -19,6 +19,7 @@ from anima_fast_train.nodes.live.previews import FOLDER, PreviewOptions
 from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.training_run import train_on_references
 from anima_fast_train.training.references.reference import make_reference
+from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 
@@ -40,7 +41,8 @@ def train(previews: PreviewOptions, settings: TrainingSettings = SETTINGS) -> io
     mask = torch.zeros(SIZE[1], SIZE[0])
     mask[16:48, 16:48] = 1
     picture = torch.rand(SIZE[1], SIZE[0], 3, generator=torch.Generator().manual_seed(0))
-    framing, options = Framing(size=round((SIZE[0] * SIZE[1]) ** 0.5)), TrainingOptions(previews=previews)
+    framing = Framing(size=round((SIZE[0] * SIZE[1]) ** 0.5))
+    options = TrainingOptions(previews=previews, recent=RecentSettings(keep_recent=0))
     with torch.inference_mode():
         return train_on_references(
             anima(), clip(), vae(), [make_reference(picture, mask, "1girl")], framing, settings, options

@@ -23,10 +23,12 @@ from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.training_run import train_on_references
 from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.result import StepReport
+from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
 from anima_fast_train.training.stopping import BestState
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 
+ANEW = TrainingOptions(recent=RecentSettings(keep_recent=0))  # or the second run would be the first one, found again
 SETTINGS = TrainingSettings(
     steps=5,
     batch_size=1,
@@ -70,7 +72,7 @@ def train(checkpoints: CheckpointOptions, settings: TrainingSettings = SETTINGS)
     reference = make_reference(torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(0)), mask, "1girl")
     with torch.inference_mode():
         return train_on_references(
-            anima(), clip(), vae(), [reference], Framing(size=64), settings, TrainingOptions(checkpoints=checkpoints)
+            anima(), clip(), vae(), [reference], Framing(size=64), settings, replace(ANEW, checkpoints=checkpoints)
         )
 
 

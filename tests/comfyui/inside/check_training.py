@@ -13,8 +13,10 @@ from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.training_run import OUT_OF_MEMORY_NOTE, train_on_references, train_within_memory
 from anima_fast_train.training.references.encode import EncodedReference, encode_references
 from anima_fast_train.training.references.reference import make_reference
+from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
 
+ANEW = TrainingOptions(recent=RecentSettings(keep_recent=0))  # or the second run would be the first one, found again
 SETTINGS = TrainingSettings(
     steps=12,
     batch_size=1,
@@ -34,7 +36,7 @@ def references() -> list:
     return [make_reference(torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(0)), mask, "1girl")]
 
 
-def train(settings: TrainingSettings = SETTINGS, options: TrainingOptions = TrainingOptions()):
+def train(settings: TrainingSettings = SETTINGS, options: TrainingOptions = ANEW):
     with torch.inference_mode():
         return train_on_references(anima(), clip(), vae(), references(), FRAMING, settings, options)
 
@@ -111,7 +113,7 @@ def check_references_of_different_sizes_train_together() -> None:
             [*references(), wide],
             FRAMING,
             replace(SETTINGS, steps=2, batch_size=2),
-            TrainingOptions(),
+            ANEW,
         )
     assert output.args[0].info.reference_count == 2
 

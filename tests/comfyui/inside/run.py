@@ -24,6 +24,7 @@ def main(comfyui: Path, models: Path, module_path: Path, results: Path) -> None:
 
         args.cpu = True
         args.use_pytorch_cross_attention = True
+        args.base_directory = folder  # what nodes keep is not kept in the installation
         import small_models
 
         small_models.FOLDER = models
