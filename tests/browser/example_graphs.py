@@ -91,6 +91,7 @@ Anima's three files are offered for download where they are missing.
         *TRAINING_LINKS,
         ("example", "image", "preview", "reference_image"),
         ("example", "mask", "preview", "training_mask"),
+        ("UNETLoader", "MODEL", "preview", "model"),
         ("example", "image", "train", "reference_image"),
         ("example", "mask", "train", "training_mask"),
         *draw_links("train"),

@@ -29,7 +29,9 @@ LABELS = """() => window.app.graph.nodes.map((node) => [node.type, [
     node.title,
     ...node.inputs.map((socket) => socket.label ?? socket.localized_name ?? socket.name),
     ...node.outputs.map((socket) => socket.label ?? socket.localized_name ?? socket.name),
-    ...(node.widgets ?? []).filter((widget) => !widget.element || widget.inputEl).map((widget) => widget.label ?? widget.name)
+    ...(node.widgets ?? [])
+        .filter((widget) => !widget.element || widget.inputEl)
+        .map((widget) => widget.label ?? widget.name)
 ]])"""
 
 
