@@ -32,8 +32,6 @@ def english() -> dict[str, str]:
         for each in inputs_of(info):
             texts[f"{kind}.inputs.{each.name}.name"] = each.name
             texts[f"{kind}.inputs.{each.name}.tooltip"] = each.options["tooltip"]
-            for name in each.options.get("template", {}).get("names", ()):  # sockets that appear one after the other
-                texts[f"{kind}.inputs.{each.name}_{name}.name"] = name
             if each.options.get(AFTER_GENERATE):
                 texts[f"{kind}.inputs.{AFTER_GENERATE}.name"] = AFTER_GENERATE
         for place, (name, tooltip) in enumerate(

@@ -55,7 +55,7 @@ Another prompt or seed draws at once: nothing is trained again. **Save Context**
 ### If it is not right yet
 
 - *Too little of the character*: more **train_steps**.
-- *The old pose comes along*: connect **Training Options**, set **random_crop** to 0.3.
+- *The old pose or place comes along*: name it in **training_prompt**.
 - **reference_context_scale** 0 shows Anima without it.
 
 Anima's three files are offered for download where they are missing.
@@ -91,6 +91,7 @@ Anima's three files are offered for download where they are missing.
         *TRAINING_LINKS,
         ("example", "image", "preview", "reference_image"),
         ("example", "mask", "preview", "training_mask"),
+        ("UNETLoader", "MODEL", "preview", "model"),
         ("example", "image", "train", "reference_image"),
         ("example", "mask", "train", "training_mask"),
         *draw_links("train"),

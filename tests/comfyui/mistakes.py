@@ -77,7 +77,7 @@ def trained(**changes: object) -> Workflow:
 
 
 def quick_options(**changes: object) -> dict:
-    return training_options(**{"cut_paste": 0.0, "preview_every": 0, **changes})
+    return training_options(**{"cut_paste": 0.0, "preview_every": 0, "keep_recent": 0, **changes})
 
 
 def trained_on_wide(mask: Workflow, **changes: object) -> Workflow:
