@@ -39,8 +39,11 @@ format: $(VENV)/dev.stamp ## Sort imports and format the code
 	$(VENV)/bin/ruff check --select I --fix .
 	$(VENV)/bin/ruff format .
 
-examples: $(VENV)/dev.stamp ## Build the example workflows, thumbnails and screenshots anew (needs ComfyUI)
+examples: $(VENV)/dev.stamp ## Build example workflows, blueprint, thumbnails and screenshots anew (needs ComfyUI)
+	$(VENV)/bin/python tests/browser/build_example_reference.py
 	$(VENV)/bin/python tests/browser/build_examples.py
+	$(VENV)/bin/python tests/browser/build_thumbnails.py
+	$(VENV)/bin/python tests/browser/build_blueprint.py
 	$(VENV)/bin/python tests/comfyui/object_info.py
 	$(VENV)/bin/python tests/browser/build_screenshots.py
 

@@ -26,7 +26,7 @@ class TrainingSettings(LossSettings, TokenSettings):
         topic=TRAINING,
         audience=ARTIST,
         least=1,
-        most=1_000_000,
+        most=100_000,  # a checkpoint's record has three numbers for each
         widget_most=100_000,
         unit="steps",
         node_id="train_steps",

@@ -42,14 +42,21 @@ def main() -> None:
         server = frontend_server(installation, Path(temporary), SETTINGS)
         with server, sync_playwright() as playwright, launch(playwright) as browser:
             frontend = FrontendPage(browser, server.address)
+            open_first(frontend)
+            frontend.photograph_graph(FOLDER / "first_workflow.jpg")
             photograph_mask_editor(frontend)
             photograph_templates(frontend)
+
+
+def open_first(frontend: FrontendPage) -> None:
+    first = EXAMPLE_FILES["your_character_from_one_picture"]
+    frontend.drop(first.stem, first.read_text(encoding="utf-8"))
 
 
 def photograph_mask_editor(frontend: FrontendPage) -> None:
     """The mask painted over the character, and Load Image after Save."""
     page = frontend.page
-    frontend.drop("masked_training", EXAMPLE_FILES["masked_training"].read_text(encoding="utf-8"))
+    open_first(frontend)
     frontend.run("show_whole_graph.js")
     before = paint_mask(frontend, PICTURE_WIDTH, STROKES, BRUSH)
     photograph(frontend, "mask_editor")

@@ -2,6 +2,7 @@
 
 python tests/browser/build_thumbnails.py
 Everything that is shown as a result is one; anima-fast-train made it with the commands that docs/measurements.md names.
+The results beside other ways to bring pictures (03 to 07) are those of the one masked picture.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from frontend_page import launch
 from PIL import Image, ImageOps
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "example_workflows"
@@ -44,9 +45,16 @@ small { font-size: 25px; color: #c9ced8 }
 def main() -> None:
     with sync_playwright() as playwright, launch(playwright) as browser:
         page = browser.new_page(viewport={"width": SIDE, "height": SIDE})
-        for name, html in cards().items():
+        for name, html in cards(meadow(page)).items():
             page.set_content(f"<style>{STYLE}</style>{html}")
             page.screenshot(path=FOLDER / f"{name}.jpg", type="jpeg", quality=82)
+
+
+def meadow(page: Page) -> Image.Image:
+    """The drawing without the character."""
+    page.set_content(f"<style>* {{ margin: 0 }}</style>{(EXAMPLE / 'drawing.svg').read_text(encoding='utf-8')}")
+    page.evaluate("() => document.getElementById('character').remove()")
+    return Image.open(io.BytesIO(page.locator("svg").screenshot())).convert("RGB")
 
 
 def shown(picture: Image.Image, width: int, height: int, extra: str = "") -> str:
@@ -77,7 +85,7 @@ def one_result(column: int = 2, top: int = PINK) -> str:
     return shown(sample("example_result.jpg", column, top), 300, 386)
 
 
-def cards() -> dict[str, str]:
+def cards(empty: Image.Image) -> dict[str, str]:
     """The page of each thumbnail by the name of its workflow."""
     picture, mask = Image.open(EXAMPLE / "picture.png"), Image.open(EXAMPLE / "mask.png")
     dimmed = Image.composite(picture, picture.convert("L").point(lambda value: value * 0.35).convert("RGB"), mask)
@@ -98,7 +106,7 @@ def cards() -> dict[str, str]:
             one_result(),
         ),
         "04_a_small_character_in_a_large_picture": card(
-            "A small character<br>in a large picture", small_in_large(picture, cut_out), one_result(3)
+            "A small character<br>in a large picture", small_in_large(empty, cut_out), one_result(3)
         ),
         "05_two_pictures_of_one_character": card(
             "Two pictures<br>of one character",
@@ -126,13 +134,12 @@ def upper(picture: Image.Image) -> Image.Image:
     return picture.crop((60, 60, 708, 870)).resize(picture.size)
 
 
-def small_in_large(picture: Image.Image, cut_out: Image.Image) -> str:
-    scene = picture.crop((0, 0, 768, 120)).resize((1152, 960))
-    scene.paste(picture.crop((0, 840, 768, 960)).resize((1152, 280)), (0, 680))
-    small = cut_out.resize((307, 384))
-    scene.paste(small, (640, 470), small)
-    frame = '<i style="left:186px;top:134px;width:116px;height:134px"></i>'
-    return f'<div class="frame">{shown(scene, 390, 325)}{frame}</div>'
+def small_in_large(empty: Image.Image, cut_out: Image.Image) -> str:
+    scene = empty.resize((900, 1125)).crop((0, 225, 900, 1125))
+    small = cut_out.resize((216, 270))
+    scene.paste(small, (560, 470), small)
+    frame = '<i style="left:196px;top:166px;width:104px;height:120px"></i>'
+    return f'<div class="frame">{shown(scene, 340, 340)}{frame}</div>'
 
 
 def folder(picture: Image.Image, mask: Image.Image) -> str:
@@ -147,15 +154,14 @@ def folder(picture: Image.Image, mask: Image.Image) -> str:
 
 
 def collage(picture: Image.Image) -> str:
-    parts = (shown(picture, 190, 238), shown(upper(picture), 190, 238), shown(ImageOps.mirror(picture), 190, 238))
+    parts = (shown(picture, 150, 188), shown(upper(picture), 150, 188), shown(ImageOps.mirror(picture), 150, 188))
     return f'<div class="row">{parts[0]}{parts[1]}</div>{parts[2]}'
 
 
 def looked_at() -> str:
     preview, plot = Image.open(IMAGES / "example_mask.png"), Image.open(IMAGES / "example_loss.png").convert("RGB")
-    width = 730
-    pages = [shown(one, width, round(width * one.height / one.width)) for one in (preview, plot)]
-    return f"<h1>See what is learned, and how it went</h1><main style='flex-direction:column'>{''.join(pages)}</main>"
+    pages = [shown(one, width, round(width * one.height / one.width)) for one, width in ((preview, 640), (plot, 520))]
+    return f"<h1>Check the mask and the loss</h1><main style='flex-direction:column'>{''.join(pages)}</main>"
 
 
 def compared() -> str:

@@ -55,11 +55,12 @@ Another prompt or seed draws at once: nothing is trained again. **Save Context**
 ### If it is not right yet
 
 - *Too little of the character*: more **train_steps**.
-- *The old pose comes along*: connect **Training Options**, set **random_crop** to 0.3.
+- *The old pose or place comes along*: name it in **training_prompt**.
 - **reference_context_scale** 0 shows Anima without it.
-"""
-                + MODEL_FILES,
-                560,
+
+Anima's three files are offered for download where they are missing.
+""",
+                540,
                 280,
             ),
             loaders(),
@@ -90,6 +91,7 @@ Another prompt or seed draws at once: nothing is trained again. **Save Context**
         *TRAINING_LINKS,
         ("example", "image", "preview", "reference_image"),
         ("example", "mask", "preview", "training_mask"),
+        ("UNETLoader", "MODEL", "preview", "model"),
         ("example", "image", "train", "reference_image"),
         ("example", "mask", "train", "training_mask"),
         *draw_links("train"),
@@ -212,7 +214,7 @@ Training Options goes into both nodes, so that both see the same picture.
         ],
         [
             Group(
-                "4 · Learn what the mask shows, and see how it went",
+                "4 · Learn it, and see how it went",
                 TRAIN,
                 [
                     [train(True, "1girl, solo, standing, outdoors, blue sky, grass")],
@@ -258,7 +260,7 @@ Cancel when the picture is good enough: every preview lies in the output folder 
 For previews more often, connect **Training Options** and lower **preview_every** there.
 """
                 + MODEL_FILES,
-                400,
+                480,
             )
         ],
         [
@@ -267,7 +269,7 @@ For previews more often, connect **Training Options** and lower **preview_every*
         ],
         [
             Group(
-                "3 · Learn what the mask shows, and watch",
+                "3 · Learn it, and watch",
                 TRAIN,
                 [[train(True, "1girl, solo, standing, outdoors, blue sky, grass")]],
             )

@@ -79,7 +79,7 @@ def picture(key: str = "picture", title: str = "") -> Node:
 
 
 def example_reference() -> Node:
-    return Node("example", "AnimaFastTrainExampleReference", size=(300, 0))
+    return Node("example", "AnimaFastTrainExampleReference", size=(300, 110))
 
 
 def train(masked: bool, prompt: str, **widgets: Any) -> Node:

@@ -23,7 +23,6 @@ SEARCHES = {
     "train lora": "Anima Train (no LoRA)",
     "save character": "Save Context",
     "check mask": "Preview Training Mask",
-    "invert mask": "Mask Source",
     "loss curve": "Plot Training",
 }
 OWN_TYPES = ("ANIMA_REFERENCE_CONTEXT", "ANIMA_REFERENCES", "ANIMA_TRAINING_OPTIONS", "LOSS_MAP")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 # Small in the ordinary suite; HOSTILE_CASES=1 runs all of what the generators make, and prints the slowest.
@@ -37,3 +40,29 @@ def refusals(attempt: Callable[[Any], object], inputs: list[Any]) -> dict[int, s
     if ALL:
         print(f"\n{len(inputs)} inputs, {len(said)} refused, slowest {slowest[0]:.2f} s: {slowest[1]}")
     return said
+
+
+@dataclass
+class Peak:
+    """What a process took at most beyond what it had; 0 where the system does not say."""
+
+    bytes: int = 0
+
+
+@contextmanager
+def peak_bytes() -> Iterator[Peak]:
+    """How far the memory of this process rises inside, as Linux counts it."""
+    peak, status = Peak(), Path("/proc/self/status")
+    if not status.exists():
+        yield peak
+        return
+    Path("/proc/self/clear_refs").write_text("5")  # the highest mark is set to what is used now
+    before = _kibibytes(status, "VmRSS")
+    try:
+        yield peak
+    finally:
+        peak.bytes = 1024 * max(0, _kibibytes(status, "VmHWM") - before)
+
+
+def _kibibytes(status: Path, name: str) -> int:
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(f"{name}:"))

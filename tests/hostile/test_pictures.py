@@ -10,6 +10,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, PngImagePlugin
@@ -17,13 +18,14 @@ from PIL import Image, PngImagePlugin
 from anima_fast_train.masking import Framed, as_training_mask, letterbox, match_masks
 from anima_fast_train.masking.pixels import picture_of, tensor_of
 from anima_fast_train.masking.shape import MaskShape
-from anima_fast_train.training.references.image_file import MOST_PIXELS, read_image
+from anima_fast_train.training.references.image_file import read_image
+from anima_fast_train.training.references.image_planes import MOST_KEPT, size_kept
 from anima_fast_train.training.references.reference import make_reference, references_from_batch, unmasked_references
 from anima_fast_train.training.references.reference_folder import FolderOptions, open_reference_folder
 from anima_fast_train.training.references.reference_list import shape_reference
 
 sys.path.insert(0, str(Path(__file__).parent))
-from judged import cases, check_sentence, refusals
+from judged import cases, check_sentence, peak_bytes, refusals
 
 
 def png_header(width: int, height: int, bits: int = 8, colour: int = 2) -> bytes:
@@ -64,7 +66,7 @@ def test_picture_files_are_read_or_refused(tmp_path: Path) -> None:
     def read(content: bytes) -> None:
         path.write_bytes(content)
         loaded = read_image(path)
-        assert loaded.rgb.isfinite().all() and loaded.rgb[..., 0].numel() <= MOST_PIXELS
+        assert loaded.rgb.isfinite().all() and loaded.rgb[..., 0].numel() <= MOST_KEPT
 
     said = refusals(read, contents)
     assert set(range(len(hostile_files()))) - {1} <= said.keys(), said
@@ -79,10 +81,64 @@ def test_a_jpeg_that_is_too_large_is_decoded_smaller(tmp_path: Path, monkeypatch
         Image.new("RGB", (300, 200), (200, 40, 60)).save(tmp_path / name)
     loaded = read_image(tmp_path / "a.jpg")
     assert loaded.rgb.shape == (50, 75, 3)
-    assert loaded.notes == ("decoded at 75x50 instead of 300x200",)
+    assert loaded.notes == ("reduced from 300x200 to 75x50 pixels",)
     torch.testing.assert_close(loaded.rgb[20, 20], torch.tensor([200.0, 40.0, 60.0]) / 255, atol=0.03, rtol=0)
     with pytest.raises(ValueError, match="300x200 pixels, expected at most"):
         read_image(tmp_path / "a.png")
+
+
+def drawn(mode: str) -> Image.Image:
+    """40x20: left half dark and transparent, right half bright, the upper row of each cell of 2x2 a little darker."""
+    rows = np.tile(np.arange(20, dtype=np.uint8)[:, None] % 2 * 20, (1, 40))
+    gray = rows + np.where(np.arange(40) < 20, 40, 200).astype(np.uint8)
+    if mode == "I;16":
+        return Image.fromarray(gray.astype(np.uint16) * 257)
+    picture = Image.fromarray(np.stack([gray, gray, gray], axis=-1))
+    alpha = Image.fromarray(np.tile((np.arange(40) >= 20).astype(np.uint8) * 255, (20, 1)))
+    if mode == "RGBA":
+        picture.putalpha(alpha)
+        return picture
+    return picture.quantize(8) if mode == "P" else picture.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "I;16"])
+def test_what_has_more_pixels_than_training_uses_is_reduced(tmp_path: Path, mode: str) -> None:
+    drawn(mode).save(tmp_path / "a.png")
+    loaded = read_image(tmp_path / "a.png", most_pixels=200)
+    assert loaded.notes == ("reduced from 40x20 to 20x10 pixels",)
+    expected = torch.where(torch.arange(20) < 10, 50 / 255, 210 / 255).expand(10, 20)[..., None].expand(10, 20, 3)
+    torch.testing.assert_close(loaded.rgb, expected, atol=0.005, rtol=0)
+    if mode == "RGBA":
+        assert loaded.alpha is not None and loaded.alpha[0].tolist() == [0.0] * 10 + [1.0] * 10
+    else:
+        assert loaded.alpha is None
+
+
+def test_a_large_picture_is_reduced_as_it_is_turned(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    drawn("RGB").save(tmp_path / "a.png", exif=exif)
+    loaded = read_image(tmp_path / "a.png", most_pixels=200)
+    assert loaded.rgb.shape == (20, 10, 3)
+    assert loaded.rgb[:10].mean() < 0.3 < 0.7 < loaded.rgb[10:].mean()
+
+
+@pytest.mark.parametrize("size", [(8192, 8192), (32768, 2048), (1, 32768), (6000, 8000), (4096, 4097), (7, 3)])
+def test_the_size_that_is_kept_has_its_aspect_and_no_more_pixels(size: tuple[int, int]) -> None:
+    width, height = size_kept(size)
+    assert 0 < width * height <= MOST_KEPT
+    assert abs(width * size[1] / (height * size[0]) - 1) < 0.001
+    assert (width, height) == size or width * height > 0.99 * MOST_KEPT
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux to read how much memory a process took")
+def test_the_largest_picture_takes_little_more_than_its_decoded_pixels(tmp_path: Path) -> None:
+    Image.new("RGB", (8192, 8192)).save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size < 300_000
+    decoded = 4 * 8192 * 8192  # Pillow keeps four bytes for each pixel
+    with peak_bytes() as peak:
+        read_image(tmp_path / "a.png")
+    assert peak.bytes < decoded + 200 * 2**20
 
 
 def test_files_that_are_none_are_not_waited_for(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from PIL import ImageDraw
 
 from anima_fast_train.masking import overlay, preview_reference, preview_tensor, to_latent_mask
+from anima_fast_train.masking.framing import enlargement_warning
 from anima_fast_train.masking.preview import LEARNED, PANEL_HEIGHT, WARNING
 
 RED = torch.tensor([0.9, 0.1, 0.1])
@@ -83,7 +84,12 @@ def test_a_line_one_pixel_wide_is_warned_of_in_words(monkeypatch: pytest.MonkeyP
     assert "latent mask 128x128: coverage 0.3%" in area
     assert "Warning: 100% of the drawn area vanished" in area and 'choose the reduction "max"' in area
     assert "latent mask 128x128: coverage 2.3%" in strongest
-    assert "Warning" not in strongest
+    assert "vanished" not in strongest and "switch crop_to_mask on" in strongest
+
+
+def test_a_picture_that_is_enlarged_more_than_twice_is_warned_of() -> None:
+    assert enlargement_warning((300, 300), (512, 512)) == ""
+    assert "enlarged 4.0 times for training, from 128x128 to 512x512" in enlargement_warning((128, 128), (512, 512))
 
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 512), (512, 16)])

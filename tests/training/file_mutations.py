@@ -4,19 +4,56 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
+import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from saved_run import record, saved
+from pathlib import Path
+from typing import Any, Protocol
 
 Pairs = list[tuple[str, Any]]
 STRANGE = (
     -1, 0, 1, 2**63, 2**64, 10**30, -5, 10**9, 1e300, -1e300, float("nan"), float("inf"), -float("inf"), True, False,
     None, "", "1", "\0\n\x1b[31m\u202e", "x" * 5000, [], [[]], {}, {"a": 1}, [1, 2], 0.5,
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A file that is not as it was saved.
+
+    Behind the content lie `hole` bytes that nobody wrote, which take no room on the disk. place: what lies under the
+    file's name, one of PLACES. holds: what the file was given together with a checksum that agrees; None where nobody
+    made the checksum anew. sound: whether it has to load; None where that is not known beforehand.
+    """
+
+    name: str
+    content: bytes
+    hole: int = 0
+    place: str = "file"
+    holds: Any = None
+    sound: bool | None = None
+
+
+class Subject(Protocol):
+    """A kind of file under attack."""
+
+    def saved(self) -> bytes:
+        """A whole one with a checksum that agrees."""
+
+    def saved_by_the_first_version(self) -> bytes:
+        """A whole one without a checksum."""
+
+    def load(self, path: Path) -> Any:
+        """As whoever goes on from it does. Raises ValueError, each time a whole sentence."""
+
+    def resealed(self, chance: random.Random) -> Mutation:
+        """One with another content and a checksum that agrees with it, as an attacker makes it."""
+
+    def agrees(self, loaded: Any, holds: Any) -> bool:
+        """Whether what was loaded is what a file holds, or what was saved for None, to the bit."""
 
 
 # The bytes as they come.
@@ -66,6 +103,24 @@ def shift(content: bytearray, chance: random.Random) -> None:
         content[place:place] = chance.randbytes(chance.randint(1, 9))
     else:
         del content[place : place + chance.randint(1, 9)]
+
+
+def other_encoding(content: bytearray, chance: random.Random) -> None:
+    """A header that is no UTF-8, or UTF-8 with a mark before it."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = content[8:end]
+    place = header.index(b":")
+    other = chance.choice(
+        [
+            b"\xef\xbb\xbf" + header,
+            header.decode().encode("utf-16"),
+            header.decode().encode("utf-32-le"),
+            header[:place] + b"\xff" + header[place:],
+            header.replace(b'"F32"', b'"\xed\xa0\x80"'),
+            header.replace(b"context", b"c\xc3ntext"),
+        ]
+    )
+    content[:end] = len(other).to_bytes(8, "little") + other
 
 
 # The header as JSON.
@@ -165,7 +220,9 @@ def many_values(text: str, chance: random.Random) -> str:
     return f'{text[:-1]},"many":[{",".join([value] * chance.choice([100, 60_000]))}]}}'
 
 
-BYTES = (flip_bits, flip_bits, flip_header_bits, change_length, cut, lengthen, blank, move_block, shift)
+BYTES = (
+    flip_bits, flip_bits, flip_header_bits, change_length, cut, lengthen, blank, move_block, shift, other_encoding,
+)  # fmt: skip
 HEADERS = (
     swap_offsets, move_offset, overlap, change_dtype, change_shape, strange_value, strange_entry, repeat_name,
     remove_tensor, add_tensor, rename_tensor, edit_metadata, edit_metadata, reorder,
@@ -173,51 +230,78 @@ HEADERS = (
 TEXTS = (nest, huge_number, many_values)
 
 
-# The record.
+# More than anybody saved.
 
 
-def edited_record(chance: random.Random) -> dict[str, Any]:
-    """The record with one to three values changed, removed, added or repeated, anywhere in it."""
-    edited = record()
-    for _ in range(chance.randint(1, 3)):
-        place: Any = edited
-        while True:
-            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-            if not keys:
-                break
-            key = chance.choice(keys)
-            if isinstance(place[key], (dict, list)) and chance.random() < 0.85:
-                place = place[key]
-                continue
-            what = chance.randrange(4)
-            if what == 0:
-                del place[key]
-            elif what == 1 and isinstance(place, list):
-                place.insert(key, copy.deepcopy(place[key]))
-            elif what == 2 and type(place[key]) in (int, float):
-                place[key] = place[key] * chance.choice([-1, 0.5, 1.0000001, 2, 1000]) + chance.choice([-1, 0, 1])
-            else:
-                place[key] = chance.choice(STRANGE)
-            break
-    return edited
+def giant(whole: bytes, chance: random.Random) -> Mutation:
+    """Bytes without end behind the file, a tensor that is one hole, or a header of megabytes."""
+    length = int.from_bytes(whole[:8], "little")
+    text = whole[8 : 8 + length].decode().rstrip()
+    what = chance.randrange(3)
+    if what == 0:
+        return Mutation("bytes_behind", whole, hole=chance.choice([1, 2**20, 2**32, 2**40]))
+    if what == 1:
+        header = json.loads(text)
+        size = 2 ** chance.choice([20, 26, 27, 28, 29, 33, 40])
+        name = next(name for name in header if name != "__metadata__")
+        entry = {"dtype": "F32", "shape": [1, size // 4, 1], "data_offsets": [0, size]}
+        return Mutation("one_hole", with_header({"__metadata__": header["__metadata__"], name: entry}), hole=size)
+    unit = chance.choice([" ", "x", "\\u0041", "\U0001f3a8", '\\"', "\\\\", "{}"])
+    many = unit * (chance.choice([2**20, 2**23, 2**24]) // len(unit.encode()))
+    begin = text.index("{", 1)
+    end = begin + json.JSONDecoder().raw_decode(text[begin:])[1] if chance.random() < 0.5 else len(text)
+    added = {" ": many, "{}": f',"long":[{many.replace("}{", "},{")}]'}.get(unit, f',"long":"{many}"')
+    return Mutation("header_of_megabytes", with_header(text[: end - 1] + added + text[end - 1 :]) + whole[8 + length :])
 
 
-@dataclass(frozen=True)
-class Mutation:
-    """A file that is not as it was saved. `sealed` is the record that the file was given together with a checksum that
-    agrees; None where nobody made the checksum anew."""
-
-    name: str
-    content: bytes
-    sealed: dict[str, Any] | None = None
+def with_header(header: dict[str, Any] | str) -> bytes:
+    raw = (header if isinstance(header, str) else json.dumps(header)).encode()
+    return len(raw).to_bytes(8, "little") + raw
 
 
-def mutation(whole: bytes, seed: int) -> Mutation:
-    """One mutation of a whole file, always the same for a seed."""
+# Where the file should be.
+
+PLACES = ("link", "link to nothing", "link to itself", "pipe", "link to a pipe", "folder", "socket", "device")
+
+
+def lay(mutated: Mutation, path: Path) -> None:
+    """Puts the file, or what is in its place, at the path, in whose folder nothing else lies."""
+    for old in path.parent.iterdir():
+        old.rmdir() if old.is_dir() and not old.is_symlink() else old.unlink()
+    place, other = mutated.place, path.with_name("other")
+    if place in ("file", "link"):
+        with open(path if place == "file" else other, "wb") as file:
+            file.write(mutated.content)
+            file.truncate(len(mutated.content) + mutated.hole)
+    if place in ("pipe", "link to a pipe"):
+        os.mkfifo(path if place == "pipe" else other)
+    if place == "folder":
+        path.mkdir()
+    if place == "socket":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(path))
+    if place.startswith("link"):
+        path.symlink_to(path.name if place == "link to itself" else other.name)
+    if place == "device":
+        path.symlink_to("/dev/zero")
+
+
+def mutation(subject: Subject, whole: bytes, seed: int) -> Mutation:
+    """One mutation of a whole file of the subject, always the same for a seed."""
     chance = random.Random(seed)
-    if chance.random() < 0.3:
-        edited = edited_record(chance)
-        return Mutation("edited_record", saved(edited), edited)
+    kind = chance.random()
+    if kind < 0.3:
+        return subject.resealed(chance)
+    if kind < 0.31:
+        place = chance.choice(PLACES)
+        return Mutation(place, whole, place=place, sound=place == "link")
+    if kind < 0.33:
+        return giant(whole, chance)
+    return damaged(whole, chance)
+
+
+def damaged(whole: bytes, chance: random.Random) -> Mutation:
+    """One whose bytes or header were changed, and whose checksum is as it was."""
     change: Callable[..., Any] = chance.choice(BYTES + HEADERS + TEXTS)
     if change in BYTES:
         content = bytearray(whole)
@@ -231,5 +315,4 @@ def mutation(whole: bytes, seed: int) -> Mutation:
         header = list(json.loads(text).items())
         change(header, chance)
         text = "{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in header) + "}"
-    raw = text.encode()
-    return Mutation(change.__name__, len(raw).to_bytes(8, "little") + raw + whole[8 + length :])
+    return Mutation(change.__name__, with_header(text) + whole[8 + length :])

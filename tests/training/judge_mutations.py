@@ -1,83 +1,123 @@
-"""Judges what comes of damaged tensor files.
+"""Judges what comes of damaged contexts and checkpoints.
 
-    python tests/training/judge_mutations.py 10000
+    python tests/training/judge_mutations.py context 10000
+    python tests/training/judge_mutations.py checkpoint 10000
 
-judges as many and says what came of them, with the longest time and the memory that they took.
+judges as many and says what came of them, with the longest time and the most memory that one of them took. Ends with an
+error where one was neither loaded as it was saved nor refused in one sentence, or took a second or 200 MiB.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "hostile"))
 
-from file_mutations import Mutation, mutation
-from saved_run import load, record, saved, stands, tensors
+import saved_context
+import saved_run
+from file_mutations import Mutation, Subject, lay, mutation
+from judged import check_sentence, peak_bytes
 
-
-def judge(whole: bytes, mutated: Mutation, path: Path) -> str:
-    """The word "loaded" or the sentence of the refusal. Raises AssertionError where something else came back than was
-    saved, and whatever else loading raises."""
-    path.write_bytes(mutated.content)
-    try:
-        state = load(path)
-    except ValueError as error:
-        sentence = str(error)
-        assert type(error) is ValueError, mutated.name
-        assert sentence.isprintable() and len(sentence) <= 300, (mutated.name, sentence)
-        return sentence
-    expected = record() if mutated.sealed is None else mutated.sealed
-    assert json.dumps(state.record) == json.dumps(expected), mutated.name
-    originals = tensors()
-    assert state.tensors.keys() == originals.keys(), mutated.name
-    for name, tensor in state.tensors.items():
-        assert tensor.dtype == originals[name].dtype and torch.equal(tensor, originals[name]), mutated.name
-    assert mutated.sealed is None or stands(state.record), mutated.name
-    return "loaded"
+SUBJECTS: dict[str, Subject] = {"context": saved_context, "checkpoint": saved_run}  # modules, each of them a subject
+LONGEST, MOST_MEMORY = 1.0, 200 * 2**20  # of the processor's seconds, and bytes
+HANGS = 60  # seconds
 
 
-def outcomes(count: int, folder: Path) -> Iterator[tuple[Mutation, str, float]]:
-    """Each mutation of the seeds below `count` with what came of it and the processor's seconds that loading
-    took."""
-    whole = saved()
-    for seed in range(count):
-        mutated = mutation(whole, seed)
+@dataclass(frozen=True)
+class Outcome:
+    """said: the sentence of the refusal, or "" for what was loaded. seconds are the processor's."""
+
+    mutation: str
+    said: str
+    seconds: float
+    bytes: int
+
+
+def judge(subject: Subject, mutated: Mutation, path: Path) -> Outcome:
+    """Raises AssertionError where something else came back than the file holds, what is sound was refused, or what is
+    not was loaded; and whatever loading raises beside a ValueError."""
+    lay(mutated, path)
+    said, loaded = "", None
+    with peak_bytes() as peak, ended_where_it_hangs():
         started = time.process_time()
-        said = judge(whole, mutated, folder / "run.safetensors")
-        yield mutated, said, time.process_time() - started
+        try:
+            loaded = subject.load(path)
+        except ValueError as error:
+            assert type(error) is ValueError, mutated.name
+            said = str(error)
+        seconds = time.process_time() - started
+    if loaded is None:
+        check_sentence(said)
+        assert mutated.sound is not True, (mutated.name, said)
+    else:
+        assert mutated.sound is not False, mutated.name
+        assert subject.agrees(loaded, mutated.holds), mutated.name
+    return Outcome(mutated.name, said, seconds, peak.bytes)
+
+
+@contextmanager
+def ended_where_it_hangs() -> Iterator[None]:
+    """What waits without end fails after HANGS seconds."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"not loaded within {HANGS} seconds")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(HANGS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def outcomes(subject: Subject, count: int, folder: Path) -> Iterator[Outcome]:
+    """What came of each mutation of the seeds below `count`, in a folder of its own."""
+    whole, place = subject.saved(), folder / "judged"
+    place.mkdir()
+    for seed in range(count):
+        mutated = mutation(subject, whole, seed)
+        try:
+            yield judge(subject, mutated, place / "a.safetensors")
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, {mutated.name}: {error!r}") from error
+
+
+def summed_up(judged: list[Outcome]) -> dict[str, object]:
+    slowest = max(judged, key=lambda outcome: outcome.seconds)
+    largest = max(judged, key=lambda outcome: outcome.bytes)
+    return {
+        "files": len(judged),
+        "refused": sum(bool(outcome.said) for outcome in judged),
+        "loaded": dict(Counter(outcome.mutation for outcome in judged if not outcome.said)),
+        "slowest": slowest.mutation,
+        "seconds": round(slowest.seconds, 4),
+        "largest": largest.mutation,
+        "mebibytes": round(largest.bytes / 2**20, 1),
+    }
 
 
 def main() -> None:
-    import resource
-
+    kind, count = sys.argv[1], int(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
-        list(outcomes(20, Path(folder)))  # so that what everything needs once is not counted
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        judged = outcomes(int(sys.argv[1]), Path(folder))
-        results = [(mutated.name, said, seconds) for mutated, said, seconds in judged]
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    loaded = Counter(name for name, said, _ in results if said == "loaded")
-    slowest = max(results, key=lambda result: result[2])
-    print(
-        json.dumps(
-            {
-                "files": len(results),
-                "refused": len(results) - loaded.total(),
-                "loaded": dict(loaded),
-                "slowest": slowest[0],
-                "seconds": round(slowest[2], 4),
-                "mebibytes": round((after - before) / 1024, 1),
-            }
-        )
-    )
+        os.mkdir(f"{folder}/first")
+        list(outcomes(SUBJECTS[kind], 20, Path(folder, "first")))  # so that what is needed once is not counted
+        judged = list(outcomes(SUBJECTS[kind], count, Path(folder)))
+    print(json.dumps(summed_up(judged)))
+    if any(outcome.seconds >= LONGEST or outcome.bytes >= MOST_MEMORY for outcome in judged):
+        raise SystemExit("one of them took a second or 200 MiB")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from anima_fast_train.training.references.augmentation import Augmentation, Imag
 from anima_fast_train.training.references.caption import CaptionOptions
 
 FRAMING = Framing(size=64)
-MIRRORED = ImageAugmentation(flip=True)
+MIRRORED = ImageAugmentation(flip=True, cut_paste=0.0)
 
 
 def half(width: int = 64, height: int = 64, **changes: Any) -> Reference:

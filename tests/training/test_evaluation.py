@@ -51,7 +51,7 @@ def test_tokens_that_change_nothing_leak_nothing(tiny: Any, encoded: MakeReferen
 def test_the_figures_are_those_of_the_definitions(tiny: Any, encoded: MakeReference) -> None:
     reference = encoded()
     grid = EvaluationGrid(tiny, [reference], entries=3, batch_size=2)
-    (pool,) = grid._pools
+    (pool,) = grid._whole._pools
     inside, outside, moved = [], [], []
     mask = reference.latent_mask[0, 0] > 0
     for level, noise in zip(pool.level, pool.noise, strict=True):

@@ -19,6 +19,7 @@ from anima_fast_train.training.miniature.architecture import MiniatureTransforme
 from anima_fast_train.training.miniature.backbone import WEIGHTS, MiniatureBackbone, sample
 from anima_fast_train.training.miniature.prompt import PADDED_LENGTH
 from anima_fast_train.training.miniature.scene import Scene, draw_reference, draw_scene, vocabulary
+from anima_fast_train.training.references.augmentation import ImageAugmentation
 
 # The parameters of ComfyUI's MiniTrainDIT, with `blocks.0` for every block.
 COMFYUI_NAMES = {
@@ -196,7 +197,8 @@ def test_samples_follow_their_seeds(miniature: MiniatureBackbone) -> None:
 
 def test_training_learns_a_reference_it_has_never_seen(miniature: MiniatureBackbone) -> None:
     """Learned: fails on random weights."""
-    result = train_context_tokens(miniature, drawn_reference(miniature, 41), TrainingSettings(steps=60, evaluations=1))
-    assert result.after.inside < 0.7 * result.before.inside
+    reference = drawn_reference(miniature, 41, ImageAugmentation(cut_paste=0.0))
+    result = train_context_tokens(miniature, reference, TrainingSettings(steps=60, evaluations=1))
+    assert result.after.inside < 0.8 * result.before.inside
     assert result.after.outside < 1.05 * result.before.outside
     assert result.after.leak < 0.2

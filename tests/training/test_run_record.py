@@ -98,7 +98,7 @@ def test_a_run_with_skipped_steps_is_taken(tiny: Any, encoded: MakeReference, st
 
 def test_a_run_that_went_back_to_its_best_tokens_is_taken(tiny: Any, encoded: MakeReference) -> None:
     settings = TrainingSettings(
-        steps=20, num_tokens=3, noise_pool=16, evaluations=10, learning_rate="3000", prior_weight=0
+        steps=20, num_tokens=3, noise_pool=16, evaluations=10, learning_rate="3000", prior_weight=0, token_norm="raw"
     )
     trainer = stopped(context_trainer(tiny, [encoded()], settings), 2)
     assert trainer.position.retries == 1 and not trainer.optimiser.state

@@ -217,7 +217,7 @@ def test_the_average_of_the_tokens_is_corrected_for_its_start(tiny: Any, encoded
         history.append(run.trainable.leaves[0].detach().clone())
     weights = [0.1 * 0.9 ** (5 - step) for step in range(1, 6)]
     expected = sum(weight * tokens for weight, tokens in zip(weights, history, strict=True)) / sum(weights)
-    torch.testing.assert_close(run.trainable.kept()["tokens"], expected)
+    torch.testing.assert_close(run.trainable.kept()["tokens"], run.trainable.unit * expected)
     averaged, last = (
         train_context_tokens(tiny, [encoded()], replace(SHORT, steps=1, ema=ema)).trained.positive.tokens
         for ema in (0.99, 0.0)
@@ -330,8 +330,9 @@ def test_training_that_keeps_diverging_ends_with_its_last_good_tokens(
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_rate_beyond_all_bounds_leaves_finite_tokens(tiny: Any, encoded: MakeReference, ema: float) -> None:
+    settings = replace(STEADY, learning_rate="1e6", ema=ema, token_norm="raw")
     with pytest.raises(TrainingDiverged) as caught:
-        train_context_tokens(Unsteady(tiny, limit=100), [encoded()], replace(STEADY, learning_rate="1e6", ema=ema))
+        train_context_tokens(Unsteady(tiny, limit=100), [encoded()], settings)
     assert caught.value.trained.positive.tokens.abs().max() < 1
 
 

@@ -16,7 +16,7 @@ from anima_fast_train.training.references.caption import ALL_PROMPTS, LEAST_PROM
 from anima_fast_train.training.settings import TrainingSettings
 
 FRAMING = Framing(size=32)
-MIRRORED = ImageAugmentation(flip=True)
+MIRRORED = ImageAugmentation(flip=True, cut_paste=0.0)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -13,11 +13,12 @@ from ..trainables.context_file import ReferenceContext
 
 CELL_WIDTH = 192
 SEEDS = (1, 2, 3, 4)
+# They leave arms, head and body to the seed, so that one sees whether the pose of the reference comes along.
 PROMPTS = (
-    "1girl, smile, blue background, plain background",
-    "1girl, closed mouth, pink background, dotted background, white dotted",
-    "1girl, smile, orange background, hills background, green hills",
-    "1girl, closed mouth, teal background, striped background, white striped",
+    "1girl, upper body, smile, blue background, plain background",
+    "1girl, upper body, closed mouth, pink background, dotted background, white dotted",
+    "1girl, full body, smile, orange background, hills background, green hills",
+    "1girl, upper body, closed mouth, teal background, striped background, white striped",
 )
 
 

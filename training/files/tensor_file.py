@@ -38,6 +38,7 @@ from .tensor_file_header import (
 
 # The largest header that the safetensors library reads; beyond it the first bytes are those of another kind of file.
 LARGEST_HEADER = 100_000_000
+PIECE = 2**20  # bytes read at once while a file is judged; a multiple of every number's width
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -48,6 +49,16 @@ class TensorFile:
 
     tensors: dict[str, Tensor]
     metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What there is to judge of one tensor: the SHA-256 of its bytes and its least and greatest number, NaN where it
+    holds one."""
+
+    digest: str
+    low: float = 0.0
+    high: float = 0.0
 
 
 def write(
@@ -68,7 +79,7 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], limits:
     for name, tensor in kept.items():
         if tensor.dtype not in limits.dtypes:
             raise ValueError(f"{shown(name)} has dtype {tensor.dtype}, expected {_listed(limits.dtypes)}")
-        check_values(name, tensor, limits)
+        _check_values(name, Survey("", *_ends(tensor)) if tensor.numel() else Survey(""), limits)
     # The widest numbers first, as the library has it, so that each lies at a multiple of its width.
     names = sorted(kept, key=lambda name: (-kept[name].element_size(), name))
     entries, end = [], 0
@@ -91,9 +102,10 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], limits:
 def read(path: str | Path, limits: Limits, kind: Kind) -> TensorFile:
     """Read a file that `write` wrote, or one of the kind's older versions, in full.
 
-    Raises ValueError in the second half of a sentence, such as "is cut short: it has 12 of 40 bytes"; the caller puts
-    the file's name before it with `sentences.about_file`. No other exception comes from a file that is not there, no
-    file, or not a whole one of this kind within the limits.
+    It is read twice: in pieces, to be judged, and then into tensors, so that what is refused takes no memory however
+    large it is. Raises ValueError in the second half of a sentence, such as "is cut short: it has 12 of 40 bytes"; the
+    caller puts the file's name before it with `sentences.about_file`. No other exception comes from a file that is not
+    there, no file, or not a whole one of this kind within the limits.
     """
     try:
         file = open_regular(path)
@@ -102,17 +114,13 @@ def read(path: str | Path, limits: Limits, kind: Kind) -> TensorFile:
     try:
         with file:
             header = _read_header(file, os.fstat(file.fileno()).st_size, limits, kind)
-            tensors, digests = _read_tensors(file, header.entries)
+            begin = file.tell()
+            surveys = _judged(file, header, limits, kind)
+            file.seek(begin)
+            tensors = {entry.name: _read_tensor(file, entry, surveys[entry.name]) for entry in header.entries}
     except OSError as error:
         raise ValueError(f"cannot be read: {reason_of(error)}") from error
-    metadata = dict(header.metadata)
-    try:
-        _verify(metadata.pop(CHECKSUM, None), header.entries, digests, metadata, kind)
-        for name, tensor in tensors.items():
-            check_values(name, tensor, limits)
-    except ValueError as error:
-        raise ValueError(f"is damaged: {error}") from error
-    return TensorFile(tensors, metadata)
+    return TensorFile(tensors, {name: value for name, value in header.metadata.items() if name != CHECKSUM})
 
 
 def read_metadata(path: str | Path, limits: Limits, kind: Kind) -> dict[str, str]:
@@ -135,16 +143,20 @@ def checksum(entries: list[Entry] | tuple[Entry, ...], digests: Mapping[str, str
     return hashlib.sha256(json.dumps([described, said]).encode("ascii")).hexdigest()
 
 
-def check_values(name: str, tensor: Tensor, limits: Limits) -> None:
+def _check_values(name: str, survey: Survey, limits: Limits) -> None:
     """Raises ValueError where a number is not finite or its magnitude beyond the limit for this tensor."""
-    if tensor.numel() == 0:
-        return
-    low, high = (end.item() for end in tensor.aminmax())  # NaN where there is one; no copy, unlike isfinite
+    low, high = survey.low, survey.high
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"{shown(name)} hold numbers that are not finite")
     largest = limits.largest_of(name)
     if max(-low, high) > largest:
         raise ValueError(f"{shown(name)} hold numbers up to {max(-low, high):.4g}, expected at most {largest:g}")
+
+
+def _ends(tensor: Tensor) -> tuple[float, float]:
+    """The least and the greatest number, both NaN where there is one."""
+    low, high = tensor.aminmax()  # no copy, unlike isfinite
+    return low.item(), high.item()
 
 
 def _read_header(file: BinaryIO, size: int, limits: Limits, kind: Kind) -> Header:
@@ -164,29 +176,60 @@ def _read_header(file: BinaryIO, size: int, limits: Limits, kind: Kind) -> Heade
     return parse_header(text, size, limits, kind)
 
 
-def _read_tensors(file: BinaryIO, entries: tuple[Entry, ...]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors, read one after another into memory of their own, and the digest of each one's bytes."""
-    tensors, digests = {}, {}
-    for entry in entries:
-        tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
-        content = _bytes_of(tensor)
-        arrived = file.readinto(content)  # type: ignore[attr-defined]
-        if arrived < len(content):
-            raise ValueError(f"is cut short: tensor {shown(entry.name)} has {arrived} of {len(content)} bytes")
-        tensors[entry.name], digests[entry.name] = tensor, hashlib.sha256(content).hexdigest()
-    return tensors, digests
-
-
-def _verify(
-    found: str | None, entries: tuple[Entry, ...], digests: Mapping[str, str], metadata: Mapping[str, str], kind: Kind
-) -> None:
-    """Raises ValueError where the checksum is not that of the content, or is missing where there should be one."""
-    if found is not None:
-        if found != checksum(entries, digests, metadata):
-            raise ValueError("its content does not agree with its checksum")
+def _judged(file: BinaryIO, header: Header, limits: Limits, kind: Kind) -> dict[str, Survey]:
+    """Reads all tensors once. Raises ValueError where the checksum is missing or not that of the content, and for
+    numbers beyond the limits."""
+    metadata = dict(header.metadata)
+    found = metadata.pop(CHECKSUM, None)
     # A digest under another name is a checksum whose name was damaged, maybe with the version.
-    elif kind.version_of(metadata) not in kind.unsealed or any(map(_DIGEST.fullmatch, metadata.values())):
-        raise ValueError("its checksum is missing")
+    excused = kind.version_of(metadata) in kind.unsealed and not any(map(_DIGEST.fullmatch, metadata.values()))
+    if found is None and not excused:
+        raise ValueError("is damaged: its checksum is missing")
+    surveys = {entry.name: _survey(file, entry) for entry in header.entries}
+    digests = {name: survey.digest for name, survey in surveys.items()}
+    if found is not None and found != checksum(header.entries, digests, metadata):
+        raise ValueError("is damaged: its content does not agree with its checksum")
+    try:
+        for name, survey in surveys.items():
+            _check_values(name, survey, limits)
+    except ValueError as error:
+        raise ValueError(f"is damaged: {error}") from error
+    return surveys
+
+
+def _survey(file: BinaryIO, entry: Entry) -> Survey:
+    """Reads one tensor to its end in memory for a piece of it."""
+    digest, low, high = hashlib.sha256(), math.inf, -math.inf
+    left = entry.end - entry.begin
+    if not left:
+        return Survey(digest.hexdigest())
+    piece = bytearray(min(PIECE, left))
+    while left:
+        view = memoryview(piece)[: min(PIECE, left)]
+        _read_into(file, view, entry, left)
+        digest.update(view)
+        least, greatest = _ends(torch.frombuffer(view, dtype=DTYPES[entry.dtype]))
+        # min and max keep a NaN that they have, and forget one that comes.
+        low, high = (least, greatest) if math.isnan(least) else (min(low, least), max(high, greatest))
+        left -= len(view)
+    return Survey(digest.hexdigest(), low, high)
+
+
+def _read_tensor(file: BinaryIO, entry: Entry, survey: Survey) -> Tensor:
+    """One tensor in memory of its own. Raises ValueError where it is not the one that was judged."""
+    tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
+    content = _bytes_of(tensor)
+    _read_into(file, content, entry, len(content))
+    if hashlib.sha256(content).hexdigest() != survey.digest:
+        raise ValueError("is damaged: it was changed while it was read")
+    return tensor
+
+
+def _read_into(file: BinaryIO, view: memoryview, entry: Entry, left: int) -> None:
+    arrived = file.readinto(view)  # type: ignore[attr-defined]
+    if arrived < len(view):
+        size = entry.end - entry.begin
+        raise ValueError(f"is cut short: tensor {shown(entry.name)} has {size - left + arrived} of {size} bytes")
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:

@@ -46,6 +46,7 @@ class Limits:
     dimensions: int = 4
     tensor_bytes: int = 2**28
     total_bytes: int = 2**30
+    least_width: int = 1  # bytes that a number counts for at least, where narrower ones are widened once they are read
     metadata_entries: int = 64
     metadata_length: int = 100_000  # of one value
     name_length: int = 128
@@ -172,11 +173,11 @@ def check_entries(entries: tuple[Entry, ...], limits: Limits) -> None:
             raise ValueError(f"{this} has {len(entry.shape)} dimensions, expected at most {limits.dimensions}")
         width = DTYPES[entry.dtype].itemsize
         # Sides of 0 count as 1: beside them the others must not be beyond reason either.
-        if math.prod(max(side, 1) for side in entry.shape) * width > limits.tensor_bytes:
+        if math.prod(max(side, 1) for side in entry.shape) * max(width, limits.least_width) > limits.tensor_bytes:
             raise ValueError(f"{this} is larger than {limits.tensor_bytes} bytes")
         if size != math.prod(entry.shape) * width:
             raise ValueError(f"{this} takes {size} bytes, expected {math.prod(entry.shape) * width} for its shape")
-    total = sum(entry.end - entry.begin for entry in entries)
+    total = sum(math.prod(entry.shape) * max(DTYPES[entry.dtype].itemsize, limits.least_width) for entry in entries)
     if total > limits.total_bytes:
         raise ValueError(f"its tensors take {total} bytes, expected at most {limits.total_bytes}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,11 @@ from ..reports.image_grid import FAINT, HEAD, INK, PAPER, wrapped
 from .carry_prompts import PROMPTS, SEEDS, Asked, asked_of
 
 NO_CONTEXT, TRUE_PICTURES = "no context, same seeds", "true pictures"
-CELL, LABELS, GAP, MARGIN = 84, 190, 14, 18  # pixels
+CELL, APART, LABELS, GAP, MARGIN = 84, 2, 250, 14, 18  # pixels
+STRIDE = CELL + APART
 IN_ONE_BAND = 5  # trainings side by side; more go below
-FONT = ImageFont.load_default(size=15)
-LARGE = ImageFont.load_default(size=22)
-LINE = 21  # pixels of a line of text
+SMALL, FONT, LARGE = (ImageFont.load_default(size=size) for size in (13, 15, 22))
+SMALL_LINE, LINE = 16, 21  # pixels of a line of text
 HEAD_LINES = 4
 EXPLANATION = (
     "Trained on this one picture, where the mask selects the character ('six pictures' on six others of it). Each row "
@@ -63,14 +64,14 @@ def picture(seed: int, columns: Sequence[Column], guidance: float) -> Image.Imag
     """RGB: the reference of this seed, what is to be seen, and a band of rows for every few columns."""
     bands = [columns[start : start + IN_ONE_BAND] for start in range(0, len(columns), IN_ONE_BAND)]
     widest = max(len(band) for band in bands)
-    width = 2 * MARGIN + LABELS + widest * (SEEDS * CELL + GAP)
+    width = 2 * MARGIN + LABELS + widest * (SEEDS * STRIDE + GAP)
     top = MARGIN + 2 * SIDE + GAP
-    height = top + len(bands) * (HEAD_LINES * LINE + PROMPTS * CELL + 2 * GAP)
+    height = top + len(bands) * (HEAD_LINES * LINE + PROMPTS * STRIDE + 2 * GAP)
     page = Image.new("RGB", (width, height), PAPER)
     _head(page, seed, guidance)
     for band in bands:
         _band(page, top, asked_of(seed), band)
-        top += HEAD_LINES * LINE + PROMPTS * CELL + 2 * GAP
+        top += HEAD_LINES * LINE + PROMPTS * STRIDE + 2 * GAP
     return page
 
 
@@ -90,13 +91,12 @@ def _band(page: Image.Image, top: int, asked: Sequence[Asked], columns: Sequence
         words = (each.pose.tags, each.backdrop.tags)
         lines = [line for tags in words for line in wrapped(", ".join(tags), SMALL, LABELS - GAP)]
         for number, line in enumerate(lines):
-            draw.text((MARGIN, first_row + row * CELL + 2 + number * 14), line, FAINT, SMALL)
+            draw.text((MARGIN, first_row + row * STRIDE + number * SMALL_LINE), line, FAINT, SMALL)
     for number, column in enumerate(columns):
-        left = MARGIN + LABELS + number * (SEEDS * CELL + GAP)
+        left = MARGIN + LABELS + number * (SEEDS * STRIDE + GAP)
         draw.text((left, top), column.title, HEAD, LARGE)
         draw.text((left, top + 30), column.figures, INK, FONT)
-        size = (SEEDS * CELL, PROMPTS * CELL)
-        page.paste(column.sheet.resize(size, Image.Resampling.LANCZOS), (left, first_row))
-
-
-SMALL = ImageFont.load_default(size=12)
+        for row, seed in itertools.product(range(PROMPTS), range(SEEDS)):
+            box = (seed * SIDE, row * SIDE, (seed + 1) * SIDE, (row + 1) * SIDE)
+            sample = column.sheet.resize((CELL, CELL), Image.Resampling.LANCZOS, box)
+            page.paste(sample, (left + seed * STRIDE, first_row + row * STRIDE))

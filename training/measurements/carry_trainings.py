@@ -27,7 +27,7 @@ class Recipe:
     def but(self, **values: Any) -> Recipe:
         """The same with other values, each put where a field of that name is. Raises TypeError for a name that none
         has."""
-        parts = {"settings": self.settings, "images": self.images}
+        parts: dict[str, Any] = {"settings": self.settings, "images": self.images}
         own = {name: value for name, value in values.items() if name == "pictures"}
         rest = {name: value for name, value in values.items() if name not in own}
         for part, settings in parts.items():
@@ -35,7 +35,7 @@ class Recipe:
             parts[part] = replace(settings, **{name: rest.pop(name) for name in names})
         if rest:
             raise TypeError(f"no setting is called {', '.join(sorted(rest))}")
-        return replace(self, **parts, **own)  # type: ignore[arg-type]
+        return replace(self, **parts, **own)
 
     def record(self) -> dict[str, Any]:
         """Plain values by name, the same for recipes that train the same."""

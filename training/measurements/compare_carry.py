@@ -120,7 +120,12 @@ def run_task(task: Task) -> list[Row]:
 
     keep(TRUE_PICTURES, SHOWN_GUIDANCE, yard.truths)
     keep(NO_CONTEXT, SHOWN_GUIDANCE, yard.base(SHOWN_GUIDANCE)[0])
-    rows = run(yard, task.names[0], task.recipe, lambda *shown: [keep(name, *shown) for name in task.names])
+
+    def keep_for_all(guidance: float, samples: torch.Tensor) -> None:
+        for name in task.names:
+            keep(name, guidance, samples)
+
+    rows = run(yard, task.names[0], task.recipe, keep_for_all)
     return [replace(row, training=name) for name in task.names for row in rows]
 
 

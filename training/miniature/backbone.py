@@ -17,11 +17,8 @@ from ..conditioning import Conditioning, cat
 from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
 from ..trainables.context_file import ReferenceContext
-from . import background
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
-from .identity import identity_tags
-from .pose import EXPRESSIONS
 from .prompt import TagEncoder
 from .scenery import scenery
 
@@ -46,7 +43,7 @@ class MiniatureBackbone(RectifiedFlow):
                 TransformerSize(**{k: kind(metadata[k]) for k, kind in kinds.items()})
             )
             self.codec = Autoencoder()
-            self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels, _vocabulary(metadata))
+            self.tags = TagEncoder(self.transformer.size.crossattn_emb_channels, json.loads(metadata["vocabulary"]))
             parts = {"codec": self.codec, "transformer": self.transformer, "tags": self.tags}
             for part, module in parts.items():
                 names = [key for key in file.keys() if key.startswith(part + ".")]
@@ -72,13 +69,6 @@ class MiniatureBackbone(RectifiedFlow):
 
     def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
         return self.transformer(x_t, level * TIMESTEP_SCALE, conditioning.vectors, trained)
-
-
-def _vocabulary(metadata: dict[str, str]) -> list[str]:
-    """The tags of a weights file; files of the first format name none and know these."""
-    if "vocabulary" in metadata:
-        return list(json.loads(metadata["vocabulary"]))
-    return ["1girl", *EXPRESSIONS, *identity_tags(), *background.tags()]
 
 
 def to_pictures(images: Tensor) -> list[Image.Image]:

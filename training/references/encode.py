@@ -119,30 +119,14 @@ def encode_references(
             for prompt in _prompts_of(view, prompts.drawn, sources)
         ]
         held_back = [(view, _prompts_of(view, [prompts.plain], sources)[0]) for view in image.held_back]
-        wanted = [prompts.plain, *(prompt for _, prompt in shown), *(prompt for _, prompt in held_back)]
+        wanted = [prompts.plain, *(prompt for _, prompt in (*shown, *held_back))]
         for prompt in dict.fromkeys(wanted):
             if prompt not in conditionings:
                 conditionings[prompt] = backbone.encode_prompt(prompt)
         plain, *others = of_one_length([conditionings[prompt] for prompt in wanted])
-        shown_as = [view.under(conditioning) for (view, _), conditioning in zip(shown, others, strict=False)]
-        judged_by = [
-            view.under(conditioning) for (view, _), conditioning in zip(held_back, others[len(shown) :], strict=True)
-        ]
-        whole = image.shown[0]
-        encoded.append(
-            EncodedReference(
-                latent=whole.latent,
-                latent_mask=whole.latent_mask,
-                conditioning=plain,
-                weight=image.weight,
-                caption=prompts.plain,
-                name=image.name,
-                image_size=image.size,
-                augmented=tuple(shown_as) if len(shown_as) > 1 else (),
-                emphasis=whole.emphasis,
-                held_back=tuple(judged_by),
-            )
-        )
+        views = [view.under(conditioning) for (view, _), conditioning in zip((*shown, *held_back), others, strict=True)]
+        shown_as, judged_by = tuple(views[: len(shown)]), tuple(views[len(shown) :])
+        encoded.append(image.as_reference(plain, prompts.plain, shown_as if len(shown_as) > 1 else (), judged_by))
     return encoded
 
 
@@ -177,6 +161,27 @@ class _EncodedImage:
     weight: float
     name: str
     size: tuple[int, int]
+
+    def as_reference(
+        self,
+        conditioning: Conditioning,
+        caption: str,
+        augmented: tuple[AugmentedReference, ...],
+        held_back: tuple[AugmentedReference, ...],
+    ) -> EncodedReference:
+        whole = self.shown[0]
+        return EncodedReference(
+            latent=whole.latent,
+            latent_mask=whole.latent_mask,
+            conditioning=conditioning,
+            weight=self.weight,
+            caption=caption,
+            name=self.name,
+            image_size=self.size,
+            augmented=augmented,
+            emphasis=whole.emphasis,
+            held_back=held_back,
+        )
 
 
 @dataclass(frozen=True)

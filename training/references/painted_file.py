@@ -47,11 +47,15 @@ def painted_layers(path: Path) -> PaintedLayers | None:
     return PaintedLayers(path, *others)
 
 
-def with_painted_colours(path: Path, loaded: LoadedImage) -> LoadedImage:
-    """A picture as it was read, or with its colours and a note where the mask editor had lost them and the file beside
-    it kept them."""
+def read_with_painted_colours(path: Path) -> LoadedImage:
+    """A picture as `read_image` reads it, or with its colours and a note where the mask editor had lost them and the
+    file beside it kept them. Raises ValueError as `read_image` does."""
     layers = painted_layers(path)
-    if layers is None or not _is_plain_file(layers.painted):
+    if layers is None:
+        return read_image(path)
+    # Layers are compared pixel by pixel, which what is reduced has no longer.
+    loaded = read_image(path, LARGEST_REPAIR)
+    if not _is_plain_file(layers.painted):
         return loaded
     try:
         restored = _restored(loaded, layers.painted)
@@ -85,7 +89,7 @@ def repair_painted_file(path: Path) -> tuple[Path, ...]:
     for broken, paint in ((layers.painted_masked, None), (layers.mask, layers.paint)):
         if not _is_repairable(broken):
             continue
-        loaded = read_image(broken)
+        loaded = read_image(broken, LARGEST_REPAIR)
         restored = _restored(loaded, layers.painted, paint)
         if restored is not None:
             assert loaded.alpha is not None
@@ -100,10 +104,11 @@ def _restored(loaded: LoadedImage, painted: Path, paint: Path | None = None) -> 
         return None
     ignored = None
     if paint is not None and _is_repairable(paint):
-        strokes = read_image(paint).alpha
+        strokes = read_image(paint, LARGEST_REPAIR).alpha
         if strokes is not None and strokes.shape == loaded.alpha.shape:
             ignored = strokes > 0
-    return restore_colours(loaded.rgb, loaded.alpha, read_image(painted).rgb, ignored)
+    kept = read_image(painted, LARGEST_REPAIR).rgb
+    return restore_colours(loaded.rgb, loaded.alpha, kept, ignored)
 
 
 def _is_plain_file(path: Path) -> bool:

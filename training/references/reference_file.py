@@ -8,7 +8,7 @@ from pathlib import Path
 from ...masking.sources import extract_mask
 from ...masking.wording import quoted, sentence
 from .image_file import read_image
-from .painted_file import with_painted_colours
+from .painted_file import read_with_painted_colours
 from .reference import Reference, make_reference
 
 
@@ -45,7 +45,7 @@ def read_reference(
     learned.
     """
     image_path = Path(image_path)
-    loaded = with_painted_colours(image_path, read_image(image_path))
+    loaded = read_with_painted_colours(image_path)
     notes = loaded.notes
     mask = None
     if mask_path is not None or mask_source is not None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 
 from ...masking.latent import LARGEST_COVERAGE, SMALL_COVERAGE, SMALLEST_COVERAGE
+from ...masking.wording import first_of, quoted
+from ..evaluation import Evaluation
+from ..references.identity_words import SHOWN, identity_tags
 from ..result import FINAL_LOSS_STEPS, TrainingResult
 from ..settings import TrainingSettings
 
@@ -12,6 +15,10 @@ from ..settings import TrainingSettings
 # below the first, and a third of the way or less from the second on.
 LEARNED_LITTLE = 0.10
 LEARNED_WELL = 0.40
+# Of the views that training never saw, which are harder than the reference itself.
+CARRIES_LITTLE = 0.05
+BY_HEART = 3.0  # times as much of the error has gone on the reference as there
+FOLLOWS = 0.15  # the leak there
 # The loss of the steps over the evaluation loss: 0.6 with the defaults, 0.1 after training on four noises alone.
 LEARNED_BY_HEART = 0.25
 # Shares of the evaluation loss that are more than the last steps of a steady run bring or take.
@@ -37,6 +44,7 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
         f"evaluation loss outside the mask: {before.outside:.4f} before, {after.outside:.4f} after "
         f"({_change(before.outside, after.outside)})",
         f"leak: {after.leak:.3f} (how far the context moves what the mask leaves out; 0 is not at all)",
+        *_unseen_line(before, after),
         f"final loss: {'not measured' if info.final_loss is None else f'{info.final_loss:.4f}'} (mean of the last "
         f"{min(FINAL_LOSS_STEPS, len(result.history.losses))} steps)",
         f"seed: {info.seed}",
@@ -53,8 +61,17 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
 def _rate(result: TrainingResult) -> str:
     found = result.found_rate
     if not found.steps:
-        return result.settings.learning_rate
+        return result.trained.info.learning_rate
     return f"{found.rate:.3g}, found by {found.steps} trial steps"
+
+
+def _unseen_line(before: Evaluation, after: Evaluation) -> list[str]:
+    if before.unseen is None or after.unseen is None:
+        return []
+    return [
+        f"at places that training never showed: {before.unseen:.4f} before, {after.unseen:.4f} after "
+        f"({_change(before.unseen, after.unseen)}), leak {after.unseen_leak:.3f}"
+    ]
 
 
 def _change(before: float, after: float) -> str:
@@ -86,12 +103,34 @@ def verdict(result: TrainingResult) -> str:
             f"still improving when it ended: the last {1 / (len(measured) - 1):.0%} of the run brought {recent:.0%}; "
             "more steps would help"
         )
+    if result.after.unseen is not None and result.before.unseen:
+        return _how_it_carries(result.before, result.after)
     said = f"the evaluation loss inside the mask fell by {fell:.0%}"
     if fell < LEARNED_LITTLE:
         return f"learned little: {said}; try more steps or a higher learning rate"
     if fell < LEARNED_WELL:
         return f"learned in part: {said}; more steps would bring more"
     return f"learned well: {said}"
+
+
+def _how_it_carries(before: Evaluation, after: Evaluation) -> str:
+    """By the views that training never saw, not by the reference itself."""
+    assert before.unseen is not None and after.unseen is not None and after.unseen_leak is not None
+    unseen = 1 - after.unseen / before.unseen
+    own = 1 - after.inside / before.inside if before.inside > 0 else 0.0
+    said = f"where training never showed it the error fell by {unseen:.0%}, on the reference by {own:.0%}"
+    if unseen < CARRIES_LITTLE:
+        if own > BY_HEART * max(unseen, CARRIES_LITTLE):
+            return (
+                f"knows one picture by heart: {said}; choose the aim 'new pictures', raise cut_paste, or add pictures"
+            )
+        return f"carries little: {said}; try more steps, more tokens, or a mask closer to the character"
+    if after.unseen_leak > FOLLOWS:
+        return (
+            f"carries the character, but changes what is around it: {said}, leak {after.unseen_leak:.2f}; raise "
+            "prior_weight, or name the background in the training prompt"
+        )
+    return f"carries the character; backgrounds follow the prompt: {said}, leak {after.unseen_leak:.2f}"
 
 
 def _loss_is_error_inside(settings: TrainingSettings) -> bool:
@@ -130,6 +169,12 @@ def hints(result: TrainingResult) -> list[str]:
             )
         elif share > LARGEST_COVERAGE:
             found.append(f"the mask of reference {number} selects {share:.0%} of the picture; is it inverted?")
+    named = identity_tags(result.trained.info.prompt.replace("\n", ","))
+    if named:
+        found.append(
+            f"the training prompt names {first_of(map(quoted, named), SHOWN)}: what it names the context need not "
+            "carry, so leave out the words for hair, eyes and clothes"
+        )
     before, after = result.before, result.after
     if after.inside > 0.97 * before.inside:
         found.append("the loss did not fall; try a higher learning rate or more steps")

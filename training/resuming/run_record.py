@@ -14,7 +14,9 @@ from ..files.bounded_json import loads
 from ..files.value_rules import ListOf, Number, ObjectOf, OrNull, PlainObject, Rule, Text, Whole
 from ..settings import LARGEST_RATE
 
-MOST_VALUES = 1_000_000  # of the whole record: three for each step and some hundred beside them
+# Of the whole record: three for each of a hundred thousand steps, nine for each of ten thousand evaluations, and 18 for
+# each of ten thousand references.
+MOST_VALUES = 700_000
 MOST_RETRIES = 3
 LONGEST_TEXT = 100_000  # characters of a caption or a prompt
 LONGEST_WARNING = 10_000  # a warning may name a file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,15 @@ from .run_record import parse_record
 KIND = Kind("checkpoint", "a checkpoint of AnimaFastTrain", "anima_fast_train.checkpoint", "1.1", unsealed=("1",))
 LIMITS = Limits(
     dtypes=(torch.float32, torch.int64, torch.uint8),
-    header_bytes=2**26,  # its record has three numbers for each step
+    header_bytes=2**24,  # its record has three numbers for each step
     tensors=8192,
-    tensor_bytes=2**30,
-    total_bytes=2**32,
-    metadata_length=2**26,
+    tensor_bytes=2**28,
+    total_bytes=3 * 2**28,  # what is trained, its average, the best of it and two moments of the optimiser
+    metadata_length=2**24,
     largest_by_name={"optimiser": math.inf, "generator": 255, "updates": 1e9},
 )
+# A caption from a terminal may hold one, and no file takes it as it is.
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,10 @@ class TrainingState:
     record: dict[str, Any]
 
     def save(self, path: Path) -> None:
-        """Whole or not at all. Raises OSError in one sentence."""
-        write(path, self.tensors, {"record": json.dumps(self.record)}, LIMITS, KIND)
+        """Whole or not at all. Raises OSError in one sentence, and ValueError where `load` would not take it back."""
+        record = _HALF_CHARACTER.sub(_escaped, json.dumps(self.record, ensure_ascii=False))
+        parse_record(record)
+        write(path, self.tensors, {"record": record}, LIMITS, KIND)
 
     @classmethod
     def load(cls, path: Path) -> TrainingState:
@@ -77,6 +82,10 @@ class TrainingState:
                         f"cannot resume: {name} is {shown(value)} here and {shown(saved.get(name))} in the checkpoint, "
                         "expected the same"
                     )
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _same(saved: Any, here: Any, group: str) -> bool:

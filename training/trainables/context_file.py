@@ -26,12 +26,13 @@ from .context_tokens import ContextTokens
 
 FORMAT = "anima_fast_train.context"
 KIND = Kind("context file", "a context of AnimaFastTrain", FORMAT, FORMAT_VERSION, unsealed=("1.0",))
-# A hundred times what the largest sensible context takes: 256 tokens of 28 blocks, with offsets, for both prompts.
+# Twice what 256 tokens of 28 blocks for both prompts take, or 16 of them with offsets for 32 ranges of levels.
 LIMITS = Limits(
     dtypes=(torch.float32, torch.float16, torch.bfloat16),
     tensors=16,
-    tensor_bytes=2**28,
-    total_bytes=2**29,
+    tensor_bytes=2**27,
+    total_bytes=2**27,
+    least_width=4,
     metadata_length=4 * LONGEST_PROMPT,
     largest=1e6,
 )
@@ -121,6 +122,18 @@ class ReferenceContext:
                 raise ValueError(f"is damaged: {error}") from error
         except ValueError as error:
             raise ValueError(about_file(KIND.noun, path, error)) from error
+
+
+def check_storable(num_blocks: int, count: int, context_dim: int, ranges: int) -> None:
+    """Raises ValueError where a context of `count` tokens for each block, for both prompts together, is larger than its
+    file may be: better before a training than after it. ranges: 0 without offsets."""
+    size = 4 * num_blocks * count * context_dim * (1 + ranges)
+    if size > LIMITS.total_bytes:
+        raise ValueError(
+            f"{count} tokens in each of {num_blocks} blocks with {ranges} time_ranges make a context of "
+            f"{size / 1e6:.0f} MB, expected at most {LIMITS.total_bytes / 1e6:.0f} MB: fewer num_tokens, "
+            "negative_tokens or time_ranges"
+        )
 
 
 def read_info(path: str | Path) -> TrainingInfo:

@@ -12,7 +12,7 @@ from ..conditioning import Conditioning
 from ..diffusion.guidance import ForBothPrompts
 from ..settings import TrainingSettings
 from ..training_info import TrainingInfo
-from .context_file import ReferenceContext
+from .context_file import ReferenceContext, check_storable
 from .context_tokens import ContextTokens
 from .trainable import Kept
 
@@ -23,7 +23,8 @@ class TokenTrainable:
     With settings.negative_tokens the last of them are for the negative prompt, and the backbone is to be guided.
     generator: a CPU generator for the values before the first step. start: [n,D] vectors that the prompt's tokens begin
     at, repeated until there are enough, or None to begin near zero. unit: the root mean square of what counts as 1 in
-    the leaves; with settings.token_norm "prompt" no token is longer than a vector of it.
+    the leaves; with settings.token_norm "prompt" no token is longer than a vector of it. Raises ValueError where what
+    is trained would be too large for a file.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class TokenTrainable:
         start: Tensor | None = None,
         unit: float = 1.0,
     ) -> None:
-        self._blocks, self._ema, self._unit = backbone.num_blocks, settings.ema, unit
+        self._blocks, self._ema, self.unit = backbone.num_blocks, settings.ema, unit
         self._bounded = settings.token_norm == "prompt"
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
         count = self._positive + self._negative
+        check_storable(self._blocks, count, backbone.context_dim, settings.time_ranges)
         sets = self._blocks if settings.per_block else 1
         tokens = settings.init_std * torch.randn(sets, count, backbone.context_dim, generator=generator)
         if start is not None:
@@ -70,14 +72,14 @@ class TokenTrainable:
     def kept(self) -> Kept:
         """The average corrected for its start at zero, or the tokens as they are; in the units of the model."""
         if self._ema == 0 or self._updates == 0:
-            return self._for_blocks([self._unit * leaf.detach() for leaf in self.leaves]).tensors()
-        correction = self._unit / (1 - self._ema**self._updates)
+            return self._for_blocks([self.unit * leaf.detach() for leaf in self.leaves]).tensors()
+        correction = self.unit / (1 - self._ema**self._updates)
         return self._for_blocks([average * correction for average in self._averages]).tensors()
 
     @torch.no_grad()
     def reset_to(self, kept: Kept) -> None:
         for leaf, average, source in zip(self.leaves, self._averages, kept.values(), strict=True):
-            leaf.copy_(source[: leaf.shape[0]] / self._unit)
+            leaf.copy_(source[: leaf.shape[0]] / self.unit)
             average.zero_()
         self._updates = 0
 
@@ -100,7 +102,7 @@ class TokenTrainable:
         return ReferenceContext(positive, negative, info)
 
     def _in_model_units(self) -> list[Tensor]:
-        return self.leaves if self._unit == 1 else [self._unit * leaf for leaf in self.leaves]
+        return self.leaves if self.unit == 1 else [self.unit * leaf for leaf in self.leaves]
 
     def _for_blocks(self, parts: Sequence[Tensor]) -> ContextTokens:
         return ContextTokens(*(part.expand(self._blocks, *part.shape[1:]) for part in parts))

@@ -1,0 +1,85 @@
+"""Lists what the translations in locales/ lack, by what ComfyUI says of our nodes in English.
+
+python tests/translations.py             lists what is lacking, out of date or of nothing that is there
+python tests/translations.py accept      keeps today's English as that which the translations say
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from saved_workflow import inputs_of, recorded_object_info
+
+ROOT = Path(__file__).parents[1]
+LOCALES = ROOT / "locales"
+ENGLISH = Path(__file__).parent / "translated_from.json"
+LANGUAGES = ("ja", "ko", "zh")
+OWN_PREFIX = "AnimaFastTrain"
+AFTER_GENERATE = "control_after_generate"  # the frontend adds this widget beside a seed
+
+
+def english() -> dict[str, str]:
+    """Every text that an artist reads on a node: "node.inputs.seed.tooltip" -> the English of it."""
+    texts: dict[str, str] = {}
+    for kind, info in recorded_object_info().items():
+        if not kind.startswith(OWN_PREFIX):
+            continue
+        texts[f"{kind}.display_name"] = info["display_name"]
+        texts[f"{kind}.description"] = info["description"]
+        for each in inputs_of(info):
+            texts[f"{kind}.inputs.{each.name}.name"] = each.name
+            texts[f"{kind}.inputs.{each.name}.tooltip"] = each.options["tooltip"]
+            if each.options.get(AFTER_GENERATE):
+                texts[f"{kind}.inputs.{AFTER_GENERATE}.name"] = AFTER_GENERATE
+        for place, (name, tooltip) in enumerate(
+            zip(info["output_name"], info.get("output_tooltips") or [], strict=False)
+        ):
+            texts[f"{kind}.outputs.{place}.name"] = name
+            texts[f"{kind}.outputs.{place}.tooltip"] = tooltip
+    return texts
+
+
+def categories() -> set[str]:
+    """The drawers of the node library."""
+    own = (info for kind, info in recorded_object_info().items() if kind.startswith(OWN_PREFIX))
+    return {part for info in own for part in info["category"].split("/")}
+
+
+def translated(language: str) -> dict[str, str]:
+    """The same of a language, as far as it is there."""
+    return flat(json.loads((LOCALES / language / "nodeDefs.json").read_text(encoding="utf-8")))
+
+
+def flat(entries: dict[str, Any], before: str = "") -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, value in entries.items():
+        texts |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return texts
+
+
+def complaints() -> list[str]:
+    """One line for each text that is to be written, looked at again or taken out."""
+    said, known = english(), json.loads(ENGLISH.read_text(encoding="utf-8"))
+    found = []
+    for language in LANGUAGES:
+        there = translated(language)
+        found += [f"{language} lacks {key}: {said[key]}" for key in said if not there.get(key, "").strip()]
+        found += [f"{language} says {key}, which is not there" for key in there if key not in said]
+        main = json.loads((LOCALES / language / "main.json").read_text(encoding="utf-8"))
+        found += [f"{language} lacks nodeCategories.{name}" for name in categories() - main["nodeCategories"].keys()]
+    found += [f"changed {key}: {known[key]} -> {said[key]}" for key in said if known.get(key, said[key]) != said[key]]
+    return found
+
+
+def main(arguments: list[str]) -> None:
+    if arguments == ["accept"]:
+        ENGLISH.write_text(json.dumps(english(), indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    elif found := complaints():
+        sys.exit("\n".join(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
