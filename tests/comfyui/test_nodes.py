@@ -16,7 +16,10 @@ NODES = {
     "AnimaFastTrainMaskedReferenceContext": ("Anima MaskTrain", TRAINING_OUTPUTS),
     "AnimaFastTrainPatchModel": ("Patch Model", {"model": "MODEL"}),
     "AnimaFastTrainOptions": ("Training Options", {"options": "ANIMA_TRAINING_OPTIONS"}),
-    "AnimaFastTrainPreviewMask": ("Preview Training Mask", {"image": "IMAGE", "latent_mask": "MASK"}),
+    "AnimaFastTrainPreviewMask": (
+        "Preview Training Mask",
+        {"image": "IMAGE", "latent_mask": "MASK", "estimate": "STRING"},
+    ),
     "AnimaFastTrainPlotTraining": ("Plot Training", {"image": "IMAGE", "csv_path": "STRING"}),
     "AnimaFastTrainCompareContexts": ("Compare Contexts", {"image": "IMAGE"}),
     "AnimaFastTrainSaveContext": ("Save Context", {}),
