@@ -150,7 +150,7 @@ function emptyTexts(node) {
   for (const link of outputs.flatMap((output) => output.links ?? [])) {
     const target = node.graph.getNodeById((node.graph.links.get?.(link) ?? node.graph.links[link])?.target_id)
     if (target?.type !== 'PreviewAny') continue
-    for (const widget of target.widgets ?? []) if (String(widget.name).startsWith('preview')) widget.value = ''
+    for (const widget of target.widgets ?? []) if (typeof widget.value === 'string') widget.value = ''
   }
 }
 
