@@ -86,6 +86,8 @@ class AnimaBackbone(RectifiedFlow):
         self._leave_training()
         with torch.inference_mode():
             [embedding, extras], *_ = self.clip.encode_from_tokens_scheduled(self.clip.tokenize(prompt))
+            if not is_loaded(self.model):
+                self.on_phase("loading the model")  # whose adapter the prompt goes through
             management.load_models_gpu([self.model])
             device, dtype = self.model.load_device, self.model.model.get_dtype_inference()
             vectors = self.model.model.diffusion_model.preprocess_text_embeds(
