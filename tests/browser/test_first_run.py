@@ -13,9 +13,12 @@ from saved_workflow import EXAMPLE_FILES
 
 SCREENSHOTS = Path(__file__).parent / "output" / "first_run"
 FIRST = EXAMPLE_FILES["your_character_from_one_picture"]
+# Small, and without trials of rates and backgrounds that the model draws, which take minutes on a CPU.
 SMALL = {
     "training_image_size": 64,
     "train_steps": 4,
+    "learning_rate": "0.01",
+    "aim": "this picture, most detail",
     "width": 64,
     "height": 64,
     "steps": 2,
