@@ -179,11 +179,15 @@ def test_a_recipe_puts_values_where_they_belong() -> None:
     assert json.loads(json.dumps(recipe.record()))["settings"]["steps"] == 7
 
 
+def measure(folder: Path, trainings: dict[str, Recipe], processes: int = 1) -> list[dict[str, Any]]:
+    return compare_carry.measure([SEED], folder, lambda text: None, trainings, processes, sampling_steps=2)
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("carry")
     trainings = {"one": QUICK, "the same": QUICK, "six pictures": QUICK.but(pictures=6)}
-    return folder, compare_carry.measure([SEED], folder, lambda text: None, trainings)
+    return folder, measure(folder, trainings)
 
 
 def test_rows_say_what_was_trained_and_what_samples_show(measured: tuple[Path, list[dict[str, Any]]]) -> None:
@@ -214,28 +218,26 @@ def test_rows_that_are_there_are_not_measured_again(
     trained: list[str] = []
     actual = compare_carry.run_task
     monkeypatch.setattr(compare_carry, "run_task", lambda task: trained.extend(task.names) or actual(task))
-    again = compare_carry.measure(
-        [SEED], tmp_path, lambda text: None, {"one": QUICK, "six pictures": QUICK.but(pictures=6)}
-    )
+    again = measure(tmp_path, {"one": QUICK, "six pictures": QUICK.but(pictures=6)})
     assert not trained
     assert again == [row for row in rows if row["training"] != "the same"]
-    changed = compare_carry.measure([SEED], tmp_path, lambda text: None, {"one": QUICK.but(steps=3)})
+    changed = measure(tmp_path, {"one": QUICK.but(steps=3)})
     assert trained == ["one"]
     assert changed[0]["inside_after"] != rows[0]["inside_after"]
     kept = json.loads((tmp_path / "carry.json").read_text())
     assert {row["training"] for row in kept} == {"one", "the same", "six pictures"}
     (tmp_path / "samples" / str(SEED) / "one.png").unlink()
-    compare_carry.measure([SEED], tmp_path, lambda text: None, {"one": QUICK.but(steps=3)})
+    measure(tmp_path, {"one": QUICK.but(steps=3)})
     assert trained == ["one", "one"], "without its samples there is no picture"
     (tmp_path / "carry.json").write_text("{}[")
     with pytest.raises(ValueError, match=r"carry.json holds no rows of compare-carry"):
-        compare_carry.measure([SEED], tmp_path, lambda text: None, {"one": QUICK})
+        measure(tmp_path, {"one": QUICK})
 
 
 def test_processes_change_no_figure(measured: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:
     _, rows = measured
     trainings = {"one": QUICK, "six pictures": QUICK.but(pictures=6)}
-    parallel = compare_carry.measure([SEED], tmp_path, lambda text: None, trainings, processes=2)
+    parallel = measure(tmp_path, trainings, processes=2)
     expected = [row for row in rows if row["training"] != "the same"]
     assert [{**row, "seconds": 0} for row in parallel] == [{**row, "seconds": 0} for row in expected]
 
@@ -268,7 +270,10 @@ def test_compare_carry_writes_rows_picture_and_table(
         return int(stopped.value.code or 0)
 
     monkeypatch.setitem(TRAININGS, "defaults", QUICK)
-    assert run("--seed", SEED, "--training", "defaults", "--processes", 1, "--output", tmp_path) == 0
+    assert (
+        run("--seed", SEED, "--training", "defaults", "--processes", 1, "--sampling-steps", 2, "--output", tmp_path)
+        == 0
+    )
     assert len(json.loads((tmp_path / "carry.json").read_text())) == 2
     assert (tmp_path / "carry.png").stat().st_size > 10_000
     assert "| defaults | 1.5 |" in capsys.readouterr().out

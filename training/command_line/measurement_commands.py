@@ -25,6 +25,7 @@ from ..measurements import (
     compare_verdicts,
 )
 from ..measurements.carry_trainings import TRAININGS
+from ..measurements.carry_yardstick import SAMPLING_STEPS
 from .declared_options import DEFAULTS
 from .output_folder import require_writable
 from .train_command import Output
@@ -122,18 +123,21 @@ def compare_carry_command(
         list[str] | None, typer.Option(help=f"One of: {', '.join(TRAININGS)}; repeat the option for several.")
     ] = None,
     processes: Annotated[int, typer.Option(help="Trainings that run at the same time, a processor each.")] = 2,
+    sampling_steps: Annotated[int, typer.Option(help="Steps of every sample.")] = SAMPLING_STEPS,
     output: Output = Path("output/compare-carry"),
 ) -> None:
     """Measure whether contexts carry the character or the picture: identity, obedience and freedom of samples under
     other prompts. Rows that are in the output folder already are not measured again."""
-    require_positive(processes=processes)
+    require_positive(processes=processes, sampling_steps=sampling_steps)
     for name in training or ():
         if name not in TRAININGS:
             raise ValueError(f"training is {name!r}, expected one of: {', '.join(TRAININGS)}")
     chosen = {name: TRAININGS[name] for name in training or TRAININGS}
     seeds = list(dict.fromkeys(seed or range(compare_carry.FIRST_SEED, compare_carry.FIRST_SEED + compare_carry.SEEDS)))
     folder = require_writable(output)
-    rows = compare_carry.measure(seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes)
+    rows = compare_carry.measure(
+        seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes, sampling_steps
+    )
     typer.echo(carry_table.table(rows))
 
 

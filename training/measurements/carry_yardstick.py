@@ -28,10 +28,12 @@ GRID_ENTRIES = 24
 
 
 class Yardstick:
-    """What is costly is made when it is first asked for, and kept."""
+    """What is costly is made when it is first asked for, and kept. sampling_steps: of all samples."""
 
-    def __init__(self, backbone: MiniatureBackbone, judge: Judge, seed: int) -> None:
-        self.backbone, self.judge, self.seed = backbone, judge, seed
+    def __init__(
+        self, backbone: MiniatureBackbone, judge: Judge, seed: int, sampling_steps: int = SAMPLING_STEPS
+    ) -> None:
+        self.backbone, self.judge, self.seed, self.sampling_steps = backbone, judge, seed, sampling_steps
         self.reference = scene.draw_reference(seed)
         (person,) = self.reference.people
         self.who, self.pose = person.who, person.pose
@@ -77,7 +79,7 @@ class Yardstick:
     def _draw(self, prompts: list[str], seeds: list[int], context: ReferenceContext | None, guidance: float) -> Tensor:
         size = (SIDE, SIDE)
         return sample_each(
-            self.backbone, prompts, seeds, size, steps=SAMPLING_STEPS, guidance=guidance, context=context
+            self.backbone, prompts, seeds, size, steps=self.sampling_steps, guidance=guidance, context=context
         )
 
     @cached_property

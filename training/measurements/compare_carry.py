@@ -28,7 +28,7 @@ from . import carry_picture
 from .carry_picture import NO_CONTEXT, TRUE_PICTURES, columns_of, keep_sheet
 from .carry_runs import GUIDANCES, Row, run
 from .carry_trainings import TRAININGS, Recipe
-from .carry_yardstick import Yardstick
+from .carry_yardstick import SAMPLING_STEPS, Yardstick
 from .equal_time import one_thread
 
 FIRST_SEED, SEEDS = 900, 10  # references that nothing was tuned on
@@ -47,18 +47,26 @@ class Task:
     names: tuple[str, ...]
     recipe: Recipe
     folder: Path
+    sampling_steps: int
 
 
 def measure(
-    seeds: Sequence[int], folder: Path, say: Say, trainings: Mapping[str, Recipe] = TRAININGS, processes: int = 1
+    seeds: Sequence[int],
+    folder: Path,
+    say: Say,
+    trainings: Mapping[str, Recipe] = TRAININGS,
+    processes: int = 1,
+    sampling_steps: int = SAMPLING_STEPS,
 ) -> list[dict[str, Any]]:
     """The rows of these seeds and trainings. Each is kept in `folder` as soon as it is there, and a picture of each
     reference beside them; rows of other seeds and trainings that are there stay."""
-    kept = _rows_in(folder)
-    tasks = _tasks(seeds, folder, trainings, kept)
+    measured_with = stamp(sampling_steps)
+    kept = _rows_in(folder, measured_with)
+    missing = _missing(seeds, folder, trainings, kept)
+    tasks = [Task(seed, names, recipe, folder, sampling_steps) for seed, names, recipe in missing]
     for task, rows in _run_all(tasks, processes):
         for row in rows:
-            kept[row.seed, row.training, row.guidance] = _plain(asdict(row) | {"stamp": stamp()})
+            kept[row.seed, row.training, row.guidance] = _plain(asdict(row) | {"stamp": measured_with})
         say(_line(rows[-1], task.names))
         write_atomically(folder / RESULT, (json.dumps([*kept.values()], indent=1) + "\n").encode())
     wanted = [kept[seed, name, guidance] for seed in seeds for name in trainings for guidance in GUIDANCES]
@@ -70,17 +78,17 @@ def measure(
 
 
 @cache
-def stamp() -> str:
-    """What rows are measured with: their meaning, the miniature and the judge."""
-    digest = hashlib.sha256(WEIGHTS.read_bytes() + JUDGE.read_bytes())
-    return f"{VERSION} {digest.hexdigest()[:16]}"
+def stamp(sampling_steps: int) -> str:
+    """What rows are measured with: their meaning, the miniature, the judge and how samples are drawn."""
+    digest = hashlib.sha256(WEIGHTS.read_bytes() + JUDGE.read_bytes()).hexdigest()[:16]
+    return f"version {VERSION}, weights {digest}, {sampling_steps} sampling steps"
 
 
-def _tasks(
+def _missing(
     seeds: Sequence[int], folder: Path, trainings: Mapping[str, Recipe], kept: Mapping[Key, dict[str, Any]]
-) -> list[Task]:
-    """What is not kept yet, recipes with several names once."""
-    tasks = []
+) -> list[tuple[int, tuple[str, ...], Recipe]]:
+    """What is not kept yet, a recipe with several names once: reference, names, recipe."""
+    found = []
     for seed in seeds:
         missing: dict[str, tuple[list[str], Recipe]] = {}
         for name, recipe in trainings.items():
@@ -89,8 +97,8 @@ def _tasks(
             there = sheet_path(folder, seed, name).exists()
             if not there or any(row.get("recipe") != record for row in rows):
                 missing.setdefault(json.dumps(record), ([], recipe))[0].append(name)
-        tasks += [Task(seed, tuple(names), recipe, folder) for names, recipe in missing.values()]
-    return tasks
+        found += [(seed, tuple(names), recipe) for names, recipe in missing.values()]
+    return found
 
 
 def _run_all(tasks: Sequence[Task], processes: int) -> Iterator[tuple[Task, list[Row]]]:
@@ -112,7 +120,7 @@ def _run_all(tasks: Sequence[Task], processes: int) -> Iterator[tuple[Task, list
 
 def run_task(task: Task) -> list[Row]:
     """Trains and measures, and keeps the samples; the rows of all names."""
-    yard = _yardstick(task.seed)
+    yard = _yardstick(task.seed, task.sampling_steps)
 
     def keep(name: str, guidance: float, samples: torch.Tensor) -> None:
         if guidance == SHOWN_GUIDANCE:
@@ -130,8 +138,8 @@ def run_task(task: Task) -> list[Row]:
 
 
 @lru_cache(maxsize=1)
-def _yardstick(seed: int) -> Yardstick:
-    return Yardstick(*_models(), seed)
+def _yardstick(seed: int, sampling_steps: int) -> Yardstick:
+    return Yardstick(*_models(), seed, sampling_steps)
 
 
 @cache
@@ -151,13 +159,13 @@ def _columns(
     return columns_of(sheets, [row for row in rows if (row["seed"], row["guidance"]) == (seed, SHOWN_GUIDANCE)])
 
 
-def _rows_in(folder: Path) -> dict[Key, dict[str, Any]]:
+def _rows_in(folder: Path, measured_with: str) -> dict[Key, dict[str, Any]]:
     """The rows of an earlier run that were measured in the same way. Raises ValueError where the file is no such."""
     path = folder / RESULT
     if not path.exists():
         return {}
     try:
-        rows = [row for row in json.loads(path.read_text()) if row.get("stamp") == stamp()]
+        rows = [row for row in json.loads(path.read_text()) if row.get("stamp") == measured_with]
         return {(row["seed"], row["training"], row["guidance"]): row for row in rows}
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         raise ValueError(f"{path} holds no rows of compare-carry, expected another output folder") from error
