@@ -131,3 +131,43 @@ def test_what_looks_wrong_gets_one_hint(run: TrainingResult, words: str) -> None
 def test_a_run_of_one_step_is_described() -> None:
     short = with_losses(result([2.0, 1.5]), [1.9])
     assert "mean of the last 1 steps" in describe(short)
+
+
+def judged(inside: tuple[float, float], unseen: tuple[float, float], unseen_leak: float = 0.05) -> TrainingResult:
+    """A run with views that were held back; errors before and after."""
+    plain = result([inside[0], inside[1]])
+    evaluations = {
+        step: replace(evaluation, unseen=value, unseen_leak=unseen_leak if number else 0.0)
+        for number, ((step, evaluation), value) in enumerate(
+            zip(plain.history.evaluations.items(), unseen, strict=True)
+        )
+    }
+    return replace(plain, history=replace(plain.history, evaluations=evaluations))
+
+
+@pytest.mark.parametrize(
+    ("run", "begins"),
+    [
+        (judged((2.0, 1.6), (2.0, 1.7)), "carries the character; backgrounds follow the prompt: where training never"),
+        (judged((2.0, 1.6), (2.0, 1.7), 0.4), "carries the character, but changes what is around it: where training"),
+        (
+            judged((2.0, 0.8), (2.0, 1.96)),
+            "knows one picture by heart: where training never showed it the error fell by",
+        ),
+        (judged((2.0, 1.9), (2.0, 1.98)), "carries little: where training never showed it the error fell by 1%"),
+    ],
+)
+def test_a_run_with_views_that_were_held_back_is_judged_by_them(run: TrainingResult, begins: str) -> None:
+    assert verdict(run).startswith(begins)
+    assert "at places that training never showed: 2.0000 before" in describe(run)
+
+
+def test_a_prompt_that_names_the_identity_is_hinted_at() -> None:
+    plain = result([2.0, 1.0, 0.8])
+    info = replace(plain.trained.info, prompt="1girl, Red_Hair, smile, blue eyes, white dress, garden, hat\nforest")
+    told = [hint for hint in hints(replace(plain, trained=replace(plain.trained, info=info))) if "names" in hint]
+    assert told == [
+        "the training prompt names 'red hair'; 'blue eyes'; 'white dress'; and 1 more: what it names the context need "
+        "not carry, so leave out the words for hair, eyes and clothes"
+    ]
+    assert not any("names" in hint for hint in hints(plain))
