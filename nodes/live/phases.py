@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol
@@ -41,6 +42,7 @@ class Phases:
         self.passing = "measuring the model as it is"  # what forward passes before the first step are for
         self._channel, self._device = channel, device
         self._words, self._step_words, self._passes = "", "", 0
+        self._begun: Counter[str] = Counter()
         self._began = time.monotonic()
         self._next_message = 0.0
         self._backbone: TellingBackbone | None = None
@@ -65,7 +67,9 @@ class Phases:
         """A phase such as "encoding the prompt"."""
         if not self.training:
             management.throw_exception_if_processing_interrupted()
-        self._words, self._passes = words, 0
+        self._begun[words] += 1
+        self._words = words if self._begun[words] == 1 else f"{words}, number {self._begun[words]}"
+        self._passes = 0
         self._tell()
 
     def passed(self, rows: int) -> None:
