@@ -85,7 +85,7 @@ def example_reference() -> Node:
 def train(masked: bool, prompt: str, **widgets: Any) -> Node:
     kind = "AnimaFastTrainMaskedReferenceContext" if masked else "AnimaFastTrainReferenceContext"
     # The loss line, the picture and the verdict will appear on it.
-    return Node("train", kind, {"training_prompt": prompt, **widgets}, size=(340, 440), room=520)
+    return Node("train", kind, {"training_prompt": prompt, **widgets}, size=(340, 500), room=460)
 
 
 def training_info() -> Node:
