@@ -51,9 +51,6 @@ def parse_record(text: str) -> dict[str, Any]:
         raise ValueError(f"is damaged: its record {error}") from error
     if not isinstance(record, dict):
         raise ValueError("is damaged: its record is not an object")
-    settings = record.get("settings")
-    if isinstance(settings, dict):
-        record["settings"] = {**SETTINGS_OF_0_1, **settings}
     return record
 
 

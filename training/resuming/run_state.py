@@ -19,7 +19,7 @@ from torch import Tensor
 from ..files.sentences import about_file, shown
 from ..files.tensor_file import read, write
 from ..files.tensor_file_header import Kind, Limits
-from .run_record import parse_record
+from .run_record import SETTINGS_OF_0_1, parse_record
 
 KIND = Kind("checkpoint", "a checkpoint of AnimaFastTrain", "anima_fast_train.checkpoint", "1.1", unsealed=("1",))
 LIMITS = Limits(
@@ -76,6 +76,8 @@ class TrainingState:
             saved = self.record.get(group)
             if not isinstance(saved, dict):
                 raise ValueError(f"cannot resume: the checkpoint says nothing of its {group}")
+            if group == "settings":
+                saved = {**SETTINGS_OF_0_1, **saved}
             for name, value in json.loads(json.dumps(values)).items():
                 if not _same(saved.get(name), value, group):
                     raise ValueError(
