@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Small in the ordinary suite; HOSTILE_CASES=1 runs all of what the generators make, and prints the slowest.
+# Small in the ordinary suite; HOSTILE_CASES=1 runs all of what the generators make, and says what they cost.
 ALL = bool(os.environ.get("HOSTILE_CASES"))
+LONGEST, MOST_MEMORY = 1.0, 200 * 2**20  # of a refusal: the processor's seconds, and bytes
 
 
 def cases(few: int, many: int) -> int:
@@ -25,20 +26,30 @@ def check_sentence(said: str) -> None:
 
 
 def refusals(attempt: Callable[[Any], object], inputs: list[Any]) -> dict[int, str]:
-    """The sentences of the inputs that were refused, by their number. Any other exception goes through."""
+    """The sentences of the inputs that were refused, by their number. Any other exception goes through.
+
+    With ALL raises AssertionError too for a refusal that took longer or more memory than it may.
+    """
     said: dict[int, str] = {}
-    slowest = (0.0, "")
+    slowest, largest = (0.0, ""), (0, "")
     for number, given in enumerate(inputs):
-        started = time.perf_counter()
-        try:
-            attempt(given)
-        except ValueError as refused:
-            assert type(refused) is not UnicodeEncodeError, ascii(given)
-            check_sentence(str(refused))
-            said[number] = str(refused)
-        slowest = max(slowest, (time.perf_counter() - started, ascii(given)[:100]))
+        started = time.process_time()
+        with peak_bytes() as peak:
+            try:
+                attempt(given)
+            except ValueError as refused:
+                assert type(refused) is not UnicodeEncodeError, ascii(given)
+                check_sentence(str(refused))
+                said[number] = str(refused)
+        if number in said:
+            slowest = max(slowest, (time.process_time() - started, ascii(given)[:100]))
+            largest = max(largest, (peak.bytes, ascii(given)[:100]))
     if ALL:
-        print(f"\n{len(inputs)} inputs, {len(said)} refused, slowest {slowest[0]:.2f} s: {slowest[1]}")
+        print(
+            f"\n{len(inputs)} inputs, {len(said)} refused; slowest refusal {slowest[0]:.3f} s: {slowest[1]}; "
+            f"largest {largest[0] / 2**20:.1f} MiB: {largest[1]}"
+        )
+        assert slowest[0] < LONGEST and largest[0] < MOST_MEMORY
     return said
 
 
@@ -53,10 +64,11 @@ class Peak:
 def peak_bytes() -> Iterator[Peak]:
     """How far the memory of this process rises inside, as Linux counts it."""
     peak, status = Peak(), Path("/proc/self/status")
-    if not status.exists():
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # the highest mark is set to what is used now
+    except OSError:
         yield peak
         return
-    Path("/proc/self/clear_refs").write_text("5")  # the highest mark is set to what is used now
     before = _kibibytes(status, "VmRSS")
     try:
         yield peak

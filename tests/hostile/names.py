@@ -38,24 +38,7 @@ def hostile_names(count: int, seed: int = 0) -> list[str]:
     """The names above, then random ones of letters that have a meaning somewhere."""
     rng = random.Random(seed)
     letters = [
-        "a",
-        "B",
-        ".",
-        "..",
-        "/",
-        "\\",
-        ":",
-        " ",
-        "\0",
-        "\n",
-        "\x1b",
-        "con",
-        "nul",
-        "%year%",
-        "~",
-        "高",
-        "\ud800",
-        "-",
-    ]
+        "a", "B", ".", "..", "/", "\\", ":", " ", "\0", "\n", "\x1b", "con", "nul", "%year%", "~", "高", "\ud800", "-",
+    ]  # fmt: skip
     drawn = ["".join(rng.choices(letters, k=rng.randint(1, 12))) for _ in range(count)]
     return [*OUTSIDE, *RESERVED, *UNFIT, *SOUND, *drawn][: max(count, 0)] if count > 130 else [*OUTSIDE, *UNFIT, *SOUND]

@@ -11,6 +11,7 @@ import pytest
 
 from anima_fast_train.training.files.atomic_file import create_new, remove_abandoned, save_numbered, write_atomically
 from anima_fast_train.training.files.file_names import filled_in, place_inside, safe_file_name
+from anima_fast_train.training.trainables.context_file import ReferenceContext
 
 sys.path.insert(0, str(Path(__file__).parent))
 from judged import ALL, cases, refusals
@@ -105,22 +106,35 @@ def test_what_a_dead_process_left_is_removed_and_what_a_living_one_writes_is_not
     assert not left.exists()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to run several processes at once")
 def test_processes_that_save_under_one_name_lose_nothing(tmp_path: Path) -> None:
-    processes, each = 4, cases(10, 100)
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from anima_fast_train.training.files.atomic_file import save_numbered\n"
-        "sys.stdin.read(1)\n"
-        f"for n in range({each}):\n"
-        f"    save_numbered(Path({str(tmp_path)!r}), 'hero', '.bin', f'{{sys.argv[1]}} {{n}}'.encode())"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, str(number)], stdin=subprocess.PIPE)
-        for number in range(processes)
-    ]
-    for process in running:
-        process.communicate(b"x")
-    assert [process.returncode for process in running] == [0] * processes
-    contents = sorted(path.read_text() for path in tmp_path.iterdir())
-    assert contents == sorted(f"{number} {n}" for number in range(processes) for n in range(each))
-    assert ALL or len(contents) == 40
+    """Contexts, each told from the others by its seed."""
+    processes, each, folder = 4, cases(10, 100), tmp_path / "saved"
+    code = f"""if True:
+        import os, sys, torch
+        from pathlib import Path
+        from anima_fast_train.training.files.atomic_file import save_numbered
+        from anima_fast_train.training.trainables.context_file import ReferenceContext
+        from anima_fast_train.training.trainables.context_tokens import ContextTokens
+        from anima_fast_train.training.training_info import TrainingInfo
+
+        tokens, (waiting, go) = ContextTokens(torch.ones(2, 3, 4)), os.pipe()
+        children = []
+        for process in range({processes}):
+            children.append(os.fork())
+            if children[-1] == 0:
+                os.close(go)
+                os.read(waiting, 1)  # until the pipe is closed: all begin at once
+                for number in range({each}):
+                    context = ReferenceContext(tokens, None, TrainingInfo(seed={each} * process + number))
+                    save_numbered(Path({str(folder)!r}), "hero", ".safetensors", context.save)
+                os._exit(0)
+        os.close(go)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0] * {processes}
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads do not survive a fork
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    paths = sorted(folder.iterdir())
+    assert [path.name for path in paths] == [f"hero_{n:05}_.safetensors" for n in range(1, processes * each + 1)]
+    assert {ReferenceContext.load(path).info.seed for path in paths} == set(range(processes * each))
+    assert len(paths) == (400 if ALL else 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import socket
@@ -32,17 +33,44 @@ PATTERNS = [
 ]  # fmt: skip
 
 
+def rate_schedule(rng: random.Random) -> str:
+    """Rates and the steps up to which they hold, most of them such as somebody may mean."""
+    steps, parts = 0, []
+    for _ in range(rng.randint(1, 6)):
+        steps += rng.choice([1, 7, 100])
+        usual = rng.random() < 0.9
+        rate = rng.choice(["0.1", "1e-3", "1", "0"] if usual else [".5", "1e6", "5e-324", "1.", "1e-400", "-0"])
+        parts.append(rate + (f":{steps}" if usual else rng.choice([f" : {steps}", f":{steps}.", "", ":0"])))
+    return (", " if rng.random() < 0.8 else rng.choice([",", " ,", ",,"])).join(parts)
+
+
 def test_a_rate_is_read_or_refused_in_one_sentence() -> None:
     rng = random.Random(0)
     parts = ["0.1", "1e-3", ":", ",", "100", "-1", "0.5", "e", "+", ".", " ", "x", "9" * 30, "\n", "\x1b", "0"]
-    drawn = ["".join(rng.choices(parts, k=rng.randint(1, 40))) for _ in range(cases(300, 5000) - len(RATES))]
-    said = refusals(lambda text: parse_learning_rate(text).rates(100), [*RATES, *drawn])
-    assert set(range(len(RATES))) <= said.keys()
+    count = cases(300, 5000) - len(RATES)
+    drawn = ["".join(rng.choices(parts, k=rng.randint(1, 40))) for _ in range(count // 2)]
+    drawn += [rate_schedule(rng) for _ in range(count - len(drawn))]
+
+    def read(text: str) -> None:
+        rates = parse_learning_rate(text).rates(100)
+        assert 0 < len(rates) <= 100 and all(math.isfinite(rate) and rate >= 0 for rate in rates)
+
+    said = refusals(read, [*RATES, *drawn])
+    assert set(range(len(RATES))) <= said.keys() and len(said) < 0.9 * (count + len(RATES))
     assert "Write 0.3" in said[RATES.index("0,3")]
 
 
 def test_a_rate_beyond_floating_point_is_refused() -> None:
     assert len(refusals(parse_learning_rate, [10**400])) == 1
+
+
+def nested_pattern(rng: random.Random, depth: int) -> str:
+    """A pattern that compiles and may try very many ways through a name."""
+    if depth == 0:
+        return rng.choice(["a", ".", "\\w", "[a-z ]", "girl", "\\s?", "(?=a)", "\\b", "[^x]"])
+    inside = [nested_pattern(rng, depth - 1) for _ in range(rng.randint(1, 3))]
+    group = rng.choice(["(?:", "(?:", "(", "(?>"]) + rng.choice(["|", ""]).join(inside) + ")"
+    return group + rng.choice(["+", "*", "+", "{1,9}", "?", "+?", "", "*?"])
 
 
 def test_a_word_pattern_ends_in_time_or_is_refused() -> None:
@@ -51,10 +79,14 @@ def test_a_word_pattern_ends_in_time_or_is_refused() -> None:
         "(", ")", "(?:", "|", "a", ".", "*", "+", "?", "{3}", "{2,200}", "[a-z]", "\\w", "\\b", "^", "$", "(?=", "(?!",
         "\\1",         "(?P<n>", "(?P=n)", "x", "{,9}", "\\x00", "(?i)", "(?>",
     ]  # fmt: skip
-    drawn = ["".join(rng.choices(parts, k=rng.randint(1, 25))) for _ in range(cases(60, 500) - len(PATTERNS))]
+    count = cases(60, 500) - len(PATTERNS)
+    drawn = ["".join(rng.choices(parts, k=rng.randint(1, 25))) for _ in range(count // 4)]
+    ends = ("", "\\x00", "x$", "\\1", "(?<=z)")
+    drawn += [nested_pattern(rng, rng.randint(1, 4)) + rng.choice(ends) for _ in range(count - len(drawn))]
     name = "a red haired girl " * 12 + "smiles.png"
     said = refusals(lambda pattern: caption_from_name(name, pattern, ", "), [*PATTERNS, *drawn])
     assert {PATTERNS.index(one) for one in ("a{99999999999}", "(" * 20_000, "[", "(?:|a){999999999}b")} <= said.keys()
+    assert any("took too long" in sentence for sentence in said.values())
 
 
 def test_a_pattern_that_does_not_end_is_named_as_such() -> None:

@@ -28,10 +28,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "hostile"))
 import saved_context
 import saved_run
 from file_mutations import Mutation, Subject, lay, mutation
-from judged import check_sentence, peak_bytes
+from judged import LONGEST, MOST_MEMORY, check_sentence, peak_bytes
 
 SUBJECTS: dict[str, Subject] = {"context": saved_context, "checkpoint": saved_run}  # modules, each of them a subject
-LONGEST, MOST_MEMORY = 1.0, 200 * 2**20  # of the processor's seconds, and bytes
 HANGS = 60  # seconds
 
 

@@ -172,7 +172,9 @@ def other_names(chance: random.Random) -> Mutation:
             changed[other] = tensor
     for number in range(chance.choice([0, 0, 1, 60])):
         changed[f"later.{number}"] = torch.ones(2)
-    return resealed_with("other_names", changed, sound=changed.keys() == tensors().keys())
+    moments = {name for name in tensors() if name.startswith("optimiser")}
+    sound = changed.keys() in (tensors().keys(), tensors().keys() - moments)
+    return resealed_with("other_names", changed, sound=sound)
 
 
 def resealed_with(name: str, changed: dict[str, torch.Tensor], sound: bool | None) -> Mutation:

@@ -28,7 +28,7 @@ from anima_fast_train.training.resuming.run_state import CheckpointPlan, Trainin
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 MakeReference = Callable[..., EncodedReference]
-KILLS = int(os.environ.get("ANIMA_FAST_TRAIN_KILLS", "10"))
+KILLS = 10  # of a small model; judge_kills kills whole commands
 SETTINGS = TrainingSettings(
     steps=40,
     num_tokens=3,

@@ -116,6 +116,9 @@ def check_results(folder: Path) -> dict[str, object]:
     }
     assert required <= report.keys()
     assert report["evaluation_loss"].keys() == {
+        "unseen_before",
+        "unseen_after",
+        "unseen_leak",
         "inside_before",
         "inside_after",
         "outside_before",
