@@ -12,7 +12,7 @@ from comfy.model_patcher import ModelPatcher
 from ..training.conditioning import Conditioning
 from ..training.reports.pace import EVALUATIONS_SHARE, PASSES_PER_ROW, in_words
 from ..training.settings import TrainingSettings
-from .anima.backbone import AnimaBackbone, anima_backbone
+from .anima.backbone import AnimaBackbone, predicting_backbone
 from .anima.recompute import activation_bytes
 from .options.training_options import TrainingOptions
 
@@ -51,7 +51,7 @@ def estimate_training(
 ) -> Estimate:
     """latent_size: (height, width) of the first reference in latent cells. Raises ValueError for a model that is not
     Anima."""
-    with anima_backbone(model, None, None, options.recompute, options.precision) as backbone:
+    with predicting_backbone(model, options.recompute, options.precision) as backbone:
         seconds = seconds_of_a_row(backbone, latent_size, settings.num_tokens)
         base, free = backbone.model.model, management.get_free_memory(model.load_device)
         positions = settings.batch_size * latent_size[0] * latent_size[1] // 4

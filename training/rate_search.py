@@ -17,7 +17,7 @@ from torch import Tensor
 from .trainables.trainable import Trainable
 
 LOWEST, HIGHEST = 1e-3, 1.0  # in the units of the leaves
-STEPS = 16
+STEPS = 12
 # The search ends where the loss has risen this far above its lowest: the turn is behind it.
 RISEN = 1.25
 # Of the rate at the turn, what a whole run is trained with: chosen on the miniature, see `compare-rates`.

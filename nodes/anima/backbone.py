@@ -41,12 +41,8 @@ class AnimaBackbone(RectifiedFlow):
     """
 
     def __init__(self, model: ModelPatcher, clip: Any, vae: Any, recompute: Recompute, precision: Precision) -> None:
-        """Raises ValueError where one of the three does not fit. Without clip and vae it only predicts."""
+        """Raises ValueError where the model does not fit. Without clip and vae it only predicts."""
         self.family = family_of(model)
-        if clip is not None:
-            check_clip(clip, self.family)
-        if vae is not None:
-            check_vae(vae, self.family)
         self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
         self.scenery, self.guidance = self.family.scenery, self.family.guidance
         self.model = training_clone(model, precision)
@@ -191,7 +187,22 @@ class AnimaBackbone(RectifiedFlow):
 def anima_backbone(
     model: ModelPatcher, clip: Any, vae: Any, recompute: Recompute = "auto", precision: Precision = "auto"
 ) -> Iterator[AnimaBackbone]:
-    """A backbone for training, outside of ComfyUI's inference mode, that leaves everything as it found it."""
+    """A backbone for training, outside of ComfyUI's inference mode, that leaves everything as it found it.
+
+    Raises ValueError where one of the three does not fit.
+    """
+    family = family_of(model)
+    check_clip(clip, family)
+    check_vae(vae, family)
+    with predicting_backbone(model, recompute, precision, clip, vae) as backbone:
+        yield backbone
+
+
+@contextmanager
+def predicting_backbone(
+    model: ModelPatcher, recompute: Recompute, precision: Precision, clip: Any = None, vae: Any = None
+) -> Iterator[AnimaBackbone]:
+    """The same; without clip and vae it only predicts."""
     with torch.inference_mode(False):
         backbone = AnimaBackbone(model, clip, vae, recompute, precision)
         try:

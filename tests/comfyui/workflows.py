@@ -91,6 +91,8 @@ def training_options(**changes: Any) -> dict[str, Any]:
         "checkpointing": "auto",
         "precision": "auto",
         "keep_recent": 0,  # or what one test has trained another would find
+        "cut_paste": 0.0,
+        "token_norm": "prompt",
     }
     return node("AnimaFastTrainOptions", **{**inputs, **changes})
 

@@ -39,6 +39,7 @@ SETTINGS = TrainingSettings(
     negative_tokens=2,
     init_text="ab",
     clip_norm=1.0,
+    learning_rate="0.3",  # trial steps would be counted among the forward passes
 )
 
 

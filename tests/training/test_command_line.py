@@ -399,9 +399,11 @@ def test_the_demo_learns_the_subject_and_leaves_the_background(tmp_path: Path) -
         capture_output=True,
     )
     loss = check_results(tmp_path / "demo")["evaluation_loss"]
-    assert loss["inside_after"] <= 0.45 * loss["inside_before"]
+    assert loss["inside_after"] <= 0.85 * loss["inside_before"]
+    assert loss["unseen_after"] <= 0.92 * loss["unseen_before"], "and elsewhere, which is what it is for"
     assert loss["outside_after"] <= 1.02 * loss["outside_before"]
     assert loss["leak"] <= 0.10
+    assert loss["unseen_leak"] <= 0.15
 
 
 def test_samples_are_shown_before_two_backgrounds_that_the_prompt_does_not_name() -> None:

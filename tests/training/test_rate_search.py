@@ -92,7 +92,7 @@ def test_the_trial_set_is_the_same_each_time_and_draws_nothing() -> None:
     first, second = trainer.batches.trial(), trainer.batches.trial()
     assert torch.equal(trainer.generator.get_state(), state)
     assert trainer.batches.order.drawn == [0, 0]
-    assert sum(len(batch.x0) for batch in first) == 8
+    assert sum(len(batch.x0) for batch in first) == 4
     for one, other in zip(first, second, strict=True):
         assert torch.equal(one.noise, other.noise) and torch.equal(one.level, other.level)
     levels = torch.cat([batch.level for batch in first])

@@ -17,9 +17,12 @@ import torch
 from PIL import Image
 
 from anima_fast_train.training import ReferenceContext, TrainingSettings
+from anima_fast_train.training.batches.batch import Batch
 from anima_fast_train.training.command_line import before_after, main, watching
+from anima_fast_train.training.forward import Forward, ForwardPass
 from anima_fast_train.training.miniature.backbone import sample
 from anima_fast_train.training.miniature.scene import draw_reference
+from anima_fast_train.training.result import StepReport
 from anima_fast_train.training.resuming.run_state import TrainingState
 from anima_fast_train.training.stopping import BestState
 from anima_fast_train.training.trainer import Trainer
@@ -60,15 +63,20 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 @contextmanager
 def interrupted_in_step(monkeypatch: pytest.MonkeyPatch, number: int) -> Iterator[None]:
     """Ctrl-C arrives in the middle of a step, after its noise was drawn."""
-    losses = Trainer._losses
+    step, forward, now = Trainer.step, ForwardPass.__call__, []
 
-    def press(trainer: Trainer, *arguments: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if trainer.position.done == number - 1:
+    def noticed(trainer: Trainer, rate: float) -> StepReport:
+        now[:] = [trainer.position.done + 1]
+        return step(trainer, rate)
+
+    def press(forward_pass: ForwardPass, batch: Batch) -> Forward:
+        if now == [number]:
             os.kill(os.getpid(), signal.SIGINT)
-        return losses(trainer, *arguments)
+        return forward(forward_pass, batch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_losses", press)
+        patched.setattr(Trainer, "step", noticed)
+        patched.setattr(ForwardPass, "__call__", press)
         yield
 
 

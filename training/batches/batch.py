@@ -15,7 +15,7 @@ from ..settings import TrainingSettings
 from .draw_order import ReferenceOrder
 from .noise_pool import automatic_pool_size, draw_entries, make_pools, pool_sizes
 
-TRIAL_ROWS = 8
+TRIAL_ROWS = 4
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,9 @@ def report(result: TrainingResult, device: torch.device, peak_memory_mib: float)
             "outside_before": before.outside,
             "outside_after": after.outside,
             "leak": after.leak,
+            "unseen_before": before.unseen,
+            "unseen_after": after.unseen,
+            "unseen_leak": after.unseen_leak,
         },
     }
 

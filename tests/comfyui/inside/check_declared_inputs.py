@@ -101,7 +101,7 @@ def check_what_makes_no_sense_is_refused_by_the_name_of_the_input() -> None:
         (
             lambda **given: TrainingOptions().training_settings(given),
             {"train_steps": 0},
-            "train_steps is 0, expected 1 or more, at most 1000000",
+            "train_steps is 0, expected 1 or more, at most 100000",
         ),
     ):
         try:
