@@ -41,8 +41,8 @@ def asked_of(seed: int) -> tuple[Asked, ...]:
     """The prompts for the reference of this seed.
 
     Each names other arms, another ground and another pattern than the others and the reference; heads, bodies,
-    expressions and framings are shared out evenly. No background has a colour of the character, or nobody could say
-    whose it is.
+    expressions and framings are shared out evenly. No background is drawn in a colour near the character's, or nobody
+    could say whose it is.
     """
     reference = scene.draw_reference(seed)
     (shown,) = reference.people
