@@ -84,12 +84,12 @@ class Judge:
         """One whose disk has been full from the start, or is filled at a moment by chance; it has room at the end."""
         assert self.disk is not None
         filler, needed = self.disk / "filler", sum(map(len, self.whole.values()))
-        left = chance.choice([0, chance.randint(0, 20_000), chance.randint(0, needed), chance.randint(0, 2 * needed)])
+        left = chance.choice([0, *(chance.randint(0, most) for most in (20_000, needed // 3, needed))])
         if at_once:
             fill(filler, left)
         running = start(options, self.disk / "output", said, beginning(places))
         if not at_once:
-            time.sleep(chance.uniform(0, self.seconds))
+            time.sleep(chance.uniform(0, 0.7 * self.seconds))
             fill(filler, left)
         ended = running.wait()
         filler.unlink()

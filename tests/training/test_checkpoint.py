@@ -86,6 +86,17 @@ def test_a_cancelled_run_resumes_to_the_same_tokens(
     )
 
 
+def test_a_caption_of_half_characters_does_not_cost_the_checkpoint(
+    tiny: Any, encoded: MakeReference, tmp_path: Path
+) -> None:
+    references = [replace(encoded(), caption='初音 \ud800 \\ud800 "\\"')]
+    plan = CheckpointPlan(tmp_path / "run.safetensors")
+    with pytest.raises(Cancelled):
+        train_context_tokens(tiny, references, SETTINGS, cancel_at(3), plan)
+    resumed = train_context_tokens(tiny, references, SETTINGS, resume=TrainingState.load(plan.path))
+    assert same_context(resumed.trained, train_context_tokens(tiny, references, SETTINGS).trained)
+
+
 class InterruptedForward:
     """A backbone whose forward pass is interrupted in the middle of a training step, after the step has drawn its
     noise."""

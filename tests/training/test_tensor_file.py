@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from anima_fast_train.training.files import tensor_file
 from anima_fast_train.training.files.sentences import LONGEST_SENTENCE, about_file, shown
 from anima_fast_train.training.files.tensor_file import TensorFile, read, to_bytes, write
 from anima_fast_train.training.files.tensor_file_header import DTYPES, Kind, Limits
@@ -120,6 +121,20 @@ def test_what_was_loaded_stays_when_the_file_changes(tmp_path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
     assert torch.equal(loaded.tensors["tokens"], TENSORS["tokens"])
     loaded.tensors["tokens"].zero_()
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, judged = save(tmp_path), tensor_file._judged
+
+    def judged_and_changed(*arguments: Any) -> Any:
+        surveys = judged(*arguments)
+        with open(path, "r+b") as file:
+            file.seek(-1, 2)
+            file.write(b"\xff")
+        return surveys
+
+    monkeypatch.setattr(tensor_file, "_judged", judged_and_changed)
+    assert refusal(path) == "is damaged: it was changed while it was read"
 
 
 def test_any_flipped_bit_is_found(tmp_path: Path) -> None:

@@ -95,6 +95,26 @@ def test_many_tensors_that_are_too_much_together(tmp_path: Path) -> None:
 
 
 @linux
+def test_tensors_within_the_limits_that_are_not_what_the_checksum_says(tmp_path: Path) -> None:
+    size = 2**28
+    entries = {
+        name: {"dtype": "F32", "shape": [size // 4], "data_offsets": [number * size, (number + 1) * size]}
+        for number, name in enumerate(("tokens", "more"))
+    }
+    sealed = {"__metadata__": {"format": KIND.format, "format_version": "1.1", "checksum": "0" * 64}}
+    path = sparse(tmp_path / "a.safetensors", sealed | entries, 2 * size)
+    assert refusal(path) == "is damaged: its content does not agree with its checksum"
+
+
+@linux
+@pytest.mark.parametrize("escape", ["\\u0041", '\\"', "\\\\"])
+def test_a_text_of_a_million_escapes(tmp_path: Path, escape: str) -> None:
+    header = json.dumps(OURS)[:-1] + f',"a":"{escape * 1_000_000}"}}'
+    path = sparse(tmp_path / "a.safetensors", header, 0)
+    assert refusal(path) == "is not a safetensors file: its header holds more than 500000 escapes"
+
+
+@linux
 def test_four_gibibytes_behind_the_end(tmp_path: Path) -> None:
     tokens = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
     path = sparse(tmp_path / "a.safetensors", OURS | {"tokens": tokens}, 2**32 + 8)
