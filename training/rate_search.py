@@ -20,6 +20,8 @@ LOWEST, HIGHEST = 1e-3, 1.0  # in the units of the leaves
 STEPS = 12
 # The search ends where the loss has risen this far above its lowest: the turn is behind it.
 RISEN = 1.25
+# What of the fall may be lost again before the turn.
+FLAT = 0.1
 # Of the rate at the turn, what a whole run is trained with: chosen on the miniature, see `compare-rates`.
 SHARE = 0.5
 
@@ -60,6 +62,13 @@ def find_rate(
     for leaf in trainable.leaves:
         leaf.grad = None
     trainable.load_state(before)
-    # losses[i] is what the rates before the i-th led to.
-    turn = max(1, min(range(len(losses)), key=lambda step: losses[step] if math.isfinite(losses[step]) else math.inf))
-    return FoundRate(share * rates[turn - 1], len(losses))
+    return FoundRate(share * rates[turn_of(losses) - 1], len(losses))
+
+
+def turn_of(losses: Sequence[float]) -> int:
+    """After which step, from 1, the loss stops falling: the last at which nearly all of its fall was left, since the
+    lowest of a flat valley is chance. losses[i] is what the first i steps led to; the first of them is finite."""
+    finite = [loss if math.isfinite(loss) else math.inf for loss in losses]
+    lowest = min(finite)
+    flat = lowest + FLAT * (finite[0] - lowest)
+    return max(1, max(step for step, loss in enumerate(finite) if loss <= flat))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from anima_fast_train.training import EncodedReference, TrainingSettings, train_context_tokens
 from anima_fast_train.training.conditioning import Conditioning
-from anima_fast_train.training.rate_search import STEPS
+from anima_fast_train.training.rate_search import STEPS, turn_of
 from anima_fast_train.training.train_context import context_trainer
 
 SETTINGS = TrainingSettings(steps=40, num_tokens=3, batch_size=3, noise_pool=32, evaluations=2)
@@ -83,6 +84,21 @@ def test_a_model_that_answers_strongly_gets_a_small_rate() -> None:
         settings = replace(SETTINGS, init_std=1e-6, token_norm="unbounded")
         rates.append(train_context_tokens(backbone, [reference(backbone)], settings).found_rate.rate)
     assert rates[1] < rates[0] / 20
+
+
+@pytest.mark.parametrize(
+    ("losses", "turn"),
+    [
+        ([1.0, 0.9, 0.8, 0.85, 1.2], 2),
+        ([1.0, 0.9, 0.80, 0.81, 0.805, 0.9], 4),
+        ([1.0, 0.9, 0.8, 0.7], 3),
+        ([1.0, 1.3], 1),
+        ([1.0, 0.5, math.nan], 1),
+        ([1.0], 1),
+    ],
+)
+def test_the_turn_is_where_the_loss_stops_falling(losses: list[float], turn: int) -> None:
+    assert turn_of(losses) == turn
 
 
 def test_the_trial_set_is_the_same_each_time_and_draws_nothing() -> None:
