@@ -67,8 +67,10 @@ def find_rate(
 
 def turn_of(losses: Sequence[float]) -> int:
     """After which step, from 1, the loss stops falling: the last at which nearly all of its fall was left, since the
-    lowest of a flat valley is chance. losses[i] is what the first i steps led to; the first of them is finite."""
+    lowest of a flat valley is chance. losses[i] is what the first i steps led to; 1 where the first is not finite."""
     finite = [loss if math.isfinite(loss) else math.inf for loss in losses]
+    if finite[0] == math.inf:
+        return 1
     lowest = min(finite)
     flat = lowest + FLAT * (finite[0] - lowest)
     return max(1, max(step for step, loss in enumerate(finite) if loss <= flat))

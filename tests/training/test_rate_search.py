@@ -95,6 +95,7 @@ def test_a_model_that_answers_strongly_gets_a_small_rate() -> None:
         ([1.0, 1.3], 1),
         ([1.0, 0.5, math.nan], 1),
         ([1.0], 1),
+        ([math.nan], 1),
     ],
 )
 def test_the_turn_is_where_the_loss_stops_falling(losses: list[float], turn: int) -> None:
