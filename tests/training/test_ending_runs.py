@@ -110,7 +110,7 @@ def test_full_memory_is_one_sentence_and_mistakes_of_ours_are_none() -> None:
 def test_a_report_of_no_time_at_all_is_written() -> None:
     from types import SimpleNamespace
 
-    measured = SimpleNamespace(inside=1.0, outside=1.0, leak=0.0)
+    measured = SimpleNamespace(inside=1.0, outside=1.0, leak=0.0, unseen=None, unseen_leak=None)
     result = SimpleNamespace(
         before=measured, after=measured, history=SimpleNamespace(losses=[1.0]), seconds=0.0,
         settings=SimpleNamespace(seed=1), coverage=[0.5], trained=CONTEXT,

@@ -19,13 +19,14 @@ from anima_fast_train.training.miniature.pretraining_pictures import (
     tag_numbers,
 )
 from anima_fast_train.training.miniature.scene import draw_scene, vocabulary
+from anima_fast_train.training.miniature.transformer_training import _rate
 
 SIZE = TransformerSize(model_channels=48, num_blocks=2, num_heads=2, crossattn_emb_channels=12, adaln_lora_dim=4)
 TINY = PretrainingSettings(
     pictures=10,
     codec_steps=5,
     codec_batch=2,
-    steps=6,
+    cycles=(4, 2),
     batch_size=3,
     warmup=2,
     size=SIZE,
@@ -95,6 +96,15 @@ def test_weights_of_a_run_under_way_load_with_their_vocabulary(tmp_path: Path) -
     backbone = MiniatureBackbone(early)
     assert list(backbone.tags.index) == vocabulary()
     assert backbone.transformer.size == SIZE
+
+
+def test_every_cycle_warms_up_and_decays_as_a_run_of_its_own() -> None:
+    def rates(*cycles: int) -> list[float]:
+        settings = PretrainingSettings(cycles=cycles, warmup=2, decay_share=0.5)
+        return [_rate(step, settings) for step in range(settings.steps)]
+
+    assert rates(10, 20) == rates(10) + rates(20)
+    assert rates(10)[:3] == [0.5, 1.0, 1.0] and rates(10)[-1] == pytest.approx(0.2)
 
 
 def test_captions_are_those_of_the_pictures_and_drop_whole_identities() -> None:

@@ -46,7 +46,7 @@ def pretrain(
     require_positive(steps=1 if steps is None else steps)
     require_writable(output.parent)
     require_writable(checkpoints)
-    pretrain(output, checkpoints, chosen if steps is None else replace(chosen, steps=steps), progress_lines())
+    pretrain(output, checkpoints, chosen if steps is None else replace(chosen, cycles=(steps,)), progress_lines())
 
 
 def pretrain_judge(

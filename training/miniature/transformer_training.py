@@ -115,6 +115,10 @@ def _optimisers(transformer: nn.Module, tags: nn.Module, settings: PretrainingSe
 
 
 def _rate(step: int, settings: PretrainingSettings) -> float:
-    """Warm-up, then constant, then a linear decay over the last share of the run."""
-    decay = max(1, round(settings.steps * settings.decay_share))
-    return min(1.0, (step + 1) / settings.warmup, (settings.steps - step) / decay)
+    """In each cycle: warm-up, then constant, then a linear decay over its last share."""
+    cycle = iter(settings.cycles)
+    length = next(cycle)
+    while step >= length:
+        step, length = step - length, next(cycle)
+    decay = max(1, round(length * settings.decay_share))
+    return min(1.0, (step + 1) / settings.warmup, (length - step) / decay)
