@@ -14,12 +14,16 @@ from typing import Any
 
 import pytest
 
+NO_DISK = 77  # what judge_disks ends with where it can have none
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to run many trainings")
 
 
 def judged(script: str, count: int) -> dict[str, Any]:
     command = [sys.executable, str(Path(__file__).with_name(script)), str(count)]
     ended = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    if ended.returncode == NO_DISK:
+        pytest.skip("needs Linux with namespaces for users, to have a small disk")
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 

@@ -15,8 +15,9 @@ import torch
 from anima_fast_train.training import ReferenceContext
 from anima_fast_train.training.command_line import outputs, watching
 from anima_fast_train.training.command_line.errors import sentence_of
-from anima_fast_train.training.command_line.output_folder import LOCK, held_alone, save_somewhere
+from anima_fast_train.training.command_line.output_folder import LOCK, held_alone, reserved, save_somewhere
 from anima_fast_train.training.command_line.stopping_signals import ENDING, Stopped, stopped_by_signals
+from anima_fast_train.training.files.atomic_file import remove_abandoned
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 CONTEXT = ReferenceContext(ContextTokens(torch.ones(6, 4, 192)))
@@ -76,6 +77,26 @@ def test_a_full_disk_does_not_lose_the_context(tmp_path: Path, monkeypatch: pyte
     saved = save_somewhere(CONTEXT, tmp_path / "full" / "context.safetensors")
     assert saved.parent == home
     assert torch.equal(ReferenceContext.load(saved).positive.tokens, CONTEXT.positive.tokens)
+
+
+def test_room_for_results_is_taken_until_they_are_written(tmp_path: Path) -> None:
+    with reserved(tmp_path, 10_000) as release:
+        (taken,) = tmp_path.iterdir()
+        assert taken.stat().st_size == 10_000 and taken.stat().st_blocks * 512 >= 10_000
+        remove_abandoned(tmp_path, at_once=True)  # as another run does that finds it
+        assert taken.exists()
+        release()
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyError), reserved(tmp_path, 10):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder of Linux that takes no file")
+def test_a_folder_without_room_is_named_before_the_training() -> None:
+    said = r"^output folder '/proc' cannot be written: .*, expected room for 2.1 MB of results$"
+    with pytest.raises(ValueError, match=said), reserved(Path("/proc"), 2**21):
+        pass
 
 
 def test_what_only_shows_a_run_does_not_end_it(capsys: pytest.CaptureFixture[str]) -> None:

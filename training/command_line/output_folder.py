@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -55,6 +56,32 @@ def held_alone(folder: Path) -> Iterator[None]:
             path.unlink()
         if os.name != "nt":
             os.close(lock)
+
+
+@contextmanager
+def reserved(folder: Path, size: int) -> Iterator[Callable[[], None]]:
+    """Takes room for so many bytes until the function that it gives is called, or the end: whoever fills the disk
+    meanwhile leaves that much to the results. Raises ValueError where there is no such room."""
+    path = folder / f".anima-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+    def release() -> None:
+        with suppress(OSError):
+            path.unlink()
+
+    try:
+        try:
+            with open(path, "xb") as file:
+                file.write(secrets.token_bytes(size))  # zeros take no room on some disks
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ValueError(
+                f"output folder {quoted(folder)} cannot be written: {printable(error.strerror or error, 60)}, expected "
+                f"room for {size / 1e6:.1f} MB of results"
+            ) from error
+        yield release
+    finally:
+        release()
 
 
 def save_somewhere(context: ReferenceContext, path: Path) -> Path:

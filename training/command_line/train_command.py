@@ -25,15 +25,17 @@ from ..result import TrainingDiverged, TrainingResult
 from ..run_options import RunOptions
 from ..settings import TrainingSettings
 from ..train_context import train_context_tokens
+from ..trainables.context_file import context_bytes
 from . import outputs
 from .declared_options import read_settings, reader, with_options
 from .option_groups import read_augmentation, read_framing, read_references
-from .output_folder import held_alone, require_writable, save_somewhere
+from .output_folder import held_alone, require_writable, reserved, save_somewhere
 from .stopping_signals import Stopped, Stopping, stopped_by_signals
 from .watching import CHECKPOINT, Watching, read_watching, watched
 
 Output = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 (REDUCTION,) = (each for each in settings_of(RunOptions) if each.field == "mask_reduction")
+ROOM_BESIDE = 2**21  # bytes of the report, the plot and the pictures of a run
 ReductionName = Annotated[str, typer.Option(help=REDUCTION.explanation)]
 
 
@@ -76,7 +78,7 @@ def train_and_write(
     with held_alone(folder), stopped_by_signals() as stopping, saved_when_stopped(folder, stopping):
         resume = watching.resumed_state()
         backbone = MiniatureBackbone()
-        with peak_memory(backbone.device) as memory:
+        with peak_memory(backbone.device) as memory, reserved(folder, room_for(backbone, settings)) as release:
             generator = torch.Generator().manual_seed(settings.seed)
             encoded = encode_references(backbone, references, framing, reduction, augmentation, generator)
             first = encoded[0]
@@ -85,6 +87,7 @@ def train_and_write(
             ) as on_step:
                 plan = watching.plan(folder, settings.steps)
                 result = train_context_tokens(backbone, encoded, settings, on_step, plan, resume)
+            release()
         context = save_somewhere(result.trained, folder / outputs.CONTEXT)
         stopping.kept = context
         stopping.release()
@@ -101,6 +104,12 @@ def train_and_write(
         )
     typer.echo(f"results: {folder}")
     return result
+
+
+def room_for(backbone: MiniatureBackbone, settings: TrainingSettings) -> int:
+    """Bytes that the results of a run take at most, or nearly so."""
+    count = settings.num_tokens + settings.negative_tokens
+    return ROOM_BESIDE + context_bytes(backbone.num_blocks, count, backbone.context_dim, settings.time_ranges)
 
 
 @contextmanager

@@ -124,10 +124,16 @@ class ReferenceContext:
             raise ValueError(about_file(KIND.noun, path, error)) from error
 
 
+def context_bytes(num_blocks: int, count: int, context_dim: int, ranges: int) -> int:
+    """What the tensors of a context take in its file: `count` tokens for each block, those for both prompts together,
+    with offsets for so many ranges of levels, 0 for none."""
+    return 4 * num_blocks * count * context_dim * (1 + ranges)
+
+
 def check_storable(num_blocks: int, count: int, context_dim: int, ranges: int) -> None:
-    """Raises ValueError where a context of `count` tokens for each block, for both prompts together, is larger than its
-    file may be: better before a training than after it. ranges: 0 without offsets."""
-    size = 4 * num_blocks * count * context_dim * (1 + ranges)
+    """Raises ValueError where such a context is larger than its file may be: better before a training than after
+    it."""
+    size = context_bytes(num_blocks, count, context_dim, ranges)
     if size > LIMITS.total_bytes:
         raise ValueError(
             f"{count} tokens in each of {num_blocks} blocks with {ranges} time_ranges make a context of "
