@@ -25,6 +25,7 @@ from PIL import Image
 
 from anima_fast_train.training.command_line import before_after, main, outputs, watching
 from anima_fast_train.training.command_line.output_folder import LOCK
+from anima_fast_train.training.command_line.stopping_signals import ENDING
 from anima_fast_train.training.command_line.watching import CHECKPOINT, EVENTS
 from anima_fast_train.training.miniature.backbone import sample
 from anima_fast_train.training.miniature.scene import draw_reference
@@ -47,10 +48,10 @@ before_after.SEEDS = (1,)
 watching.PREVIEW_STEPS, watching.PREVIEW_SEEDS = 1, (1,)
 outputs.png = watching.png = quick_png
 
-STEPS = 10
+STEPS, TOKENS = 10, 2
 OPTIONS = (
-    "--size", "32", "--steps", str(STEPS), "--tokens", "2", "--batch-size", "1", "--evaluations", "2", "--ema", "0.5",
-    "--noise-pool", "4", "--preview-every", "4",
+    "--size", "32", "--steps", str(STEPS), "--tokens", str(TOKENS), "--batch-size", "1", "--evaluations", "2",
+    "--ema", "0.5", "--noise-pool", "4", "--preview-every", "4",
 )  # fmt: skip
 CONTEXT = "context.safetensors"
 # Without the time that a run took, which no two runs share.
@@ -74,6 +75,9 @@ class Running:
     def kill(self, number: int) -> None:
         os.kill(self.process, number)
 
+    def ended(self) -> bool:
+        return os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def wait(self) -> Ended:
         code = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
         return Ended(code, self.said.read_text(encoding="utf-8", errors="replace"))
@@ -94,8 +98,11 @@ def start(options: tuple[str, ...], output: Path, said: Path, before: Callable[[
     assert not threads.exists() or len(list(threads.iterdir())) == 1, "a process of several threads cannot be forked"
     resume = ("--resume", str(output / CHECKPOINT)) if (output / CHECKPOINT).exists() else ()
     sys.stdout.flush()
+    # One that comes before the new process knows where it ends would make it go on as if it were this one.
+    before_fork = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before_fork)
         return Running(child, said)
     code = 1
     try:
@@ -105,6 +112,7 @@ def start(options: tuple[str, ...], output: Path, said: Path, before: Callable[[
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before_fork)
         before()
         sys.argv = ["anima-fast-train", "train", *options, *OPTIONS, *resume, "--output", str(output)]
         main()

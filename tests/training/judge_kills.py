@@ -21,11 +21,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from forked_runs import CHECKPOINT, CONTEXT, STEPS, Ended, draw_files, require_resumed, require_whole, results, start
+from forked_runs import (
+    CHECKPOINT,
+    CONTEXT,
+    STEPS,
+    Ended,
+    Running,
+    draw_files,
+    require_resumed,
+    require_whole,
+    results,
+    start,
+)
 
 from anima_fast_train.training.resuming.run_state import TrainingState
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+AWAITED = ("preview_000004.png", "context_000008.safetensors", CONTEXT, "loss.png")
 AGAIN = 0.3  # of the killed runs are killed once more when they go on
 
 
@@ -49,7 +61,7 @@ class Judge:
             kind = SIGNALS[self.kills.total() % len(SIGNALS)]
             before = steps_kept(output)
             running = start((*self.options, *every), output, said)
-            time.sleep(chance.uniform(0, 1.1 * self.seconds))
+            self.wait(running, output, chance)
             running.kill(kind)
             ended = running.wait()
             self.kills[kind.name] += 1
@@ -61,6 +73,13 @@ class Judge:
         require_resumed(self.options, output, said, self.whole)
         assert results(output) == self.whole
         self.resumed += 1
+
+    def wait(self, running: Running, output: Path, chance: random.Random) -> None:
+        """Until some moment after the run has begun, drawn, or written something that it did not have."""
+        awaited = chance.choice([path for path in (None, *AWAITED) if path is None or not (output / path).exists()])
+        while awaited and not (output / awaited).exists() and not running.ended():
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, self.seconds / 3))
 
     def moment(self, output: Path, ended: Ended, kind: signal.Signals) -> str:
         """When the signal came, by what the run says. Raises AssertionError where that is not so."""
