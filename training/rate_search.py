@@ -22,7 +22,7 @@ STEPS = 12
 RISEN = 1.25
 # What of the fall may be lost again before the turn.
 FLAT = 0.1
-# Of the rate at the turn, what a whole run is trained with: chosen on the miniature, see `compare-rates`.
+# Of the rate at the turn, what a whole run is trained with: what one step bears is too much for many.
 SHARE = 0.5
 
 

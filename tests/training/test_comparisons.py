@@ -13,7 +13,14 @@ import pytest
 import torch
 
 from anima_fast_train.training.command_line import main
-from anima_fast_train.training.measurements import compare, compare_steps, compare_verdicts, equal_time
+from anima_fast_train.training.measurements import (
+    compare,
+    compare_estimates,
+    compare_steps,
+    compare_verdicts,
+    equal_time,
+)
+from anima_fast_train.training.measurements.carry_trainings import Recipe
 from anima_fast_train.training.measurements.sample_distance import distance_to
 from anima_fast_train.training.miniature.scene import draw_elsewhere, draw_reference, reference_character
 from anima_fast_train.training.references.augmentation import ImageAugmentation
@@ -100,3 +107,43 @@ def test_compare_verdicts_says_what_came_of_each_case(
     printed = capsys.readouterr().out
     assert "| wild | diverged (1) | - | - |" in printed
     assert "| short |" in printed
+
+
+def test_compare_estimates_ranks_runs_by_their_own_views_and_by_samples(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    whole = ImageAugmentation(cut_paste=0.0)
+    monkeypatch.setattr(compare_estimates, "REFERENCES", 1)
+    monkeypatch.setattr(
+        compare_estimates, "draw_recipe", lambda number: Recipe(replace(QUICK, steps=1 + 5 * number), whole)
+    )
+    run(monkeypatch, "compare-estimates", "--runs", 3, "--processes", 1, "--sampling-steps", 1, "--output", tmp_path)
+    rows = json.loads((tmp_path / "compare-estimates.json").read_text())
+    assert [(row["reference"], row["number"]) for row in rows] == [(800, 0), (800, 1), (800, 2)]
+    assert len({row["carried"] for row in rows}) == len({row["moved"] for row in rows}) == 3, (
+        "a training that was never shown elsewhere is judged elsewhere as well"
+    )
+    assert "| carried, identity | " in capsys.readouterr().out
+
+
+def test_settings_of_estimates_are_drawn_by_number_and_differ_widely() -> None:
+    recipes = [compare_estimates.draw_recipe(number) for number in range(60)]
+    assert recipes == [compare_estimates.draw_recipe(number) for number in range(60)]
+    assert (
+        min(recipe.settings.steps for recipe in recipes) < 20 < 200 < max(recipe.settings.steps for recipe in recipes)
+    )
+    assert {recipe.images.cut_paste for recipe in recipes} == {0.0, 0.5, 0.75, 1.0}
+    assert {recipe.pictures for recipe in recipes} == {1, 6}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "expected"),
+    [
+        ([(1, 10), (2, 100), (3, 1000)], 1.0),
+        ([(1, 3), (2, 2), (3, 1)], -1.0),
+        ([(1, 1), (2, 2), (3, 4), (4, 3)], 0.8),
+        ([(1, 1), (1, 2), (2, 3), (2, 4)], 0.8944),
+    ],
+)
+def test_rank_correlation(pairs: list[tuple[float, float]], expected: float) -> None:
+    assert compare_estimates.spearman(pairs) == pytest.approx(expected, abs=1e-4)

@@ -20,6 +20,7 @@ from ..measurements import (
     compare,
     compare_carry,
     compare_crop,
+    compare_estimates,
     compare_negative,
     compare_steps,
     compare_verdicts,
@@ -31,6 +32,8 @@ from .output_folder import require_writable
 from .train_command import Output
 
 Seeds = Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")]
+Processes = Annotated[int, typer.Option(help="Trainings that run at the same time, a processor each.")]
+SamplingSteps = Annotated[int, typer.Option(help="Steps of every sample.")]
 Say = Callable[[str], None]
 
 
@@ -42,6 +45,7 @@ def add_measurements(app: typer.Typer) -> None:
         "compare-negative": compare_negative_command,
         "compare-verdicts": compare_verdicts_command,
         "compare-carry": compare_carry_command,
+        "compare-estimates": compare_estimates_command,
         "bench": bench_command,
     }
     for name, command in commands.items():
@@ -122,8 +126,8 @@ def compare_carry_command(
     training: Annotated[
         list[str] | None, typer.Option(help=f"One of: {', '.join(TRAININGS)}; repeat the option for several.")
     ] = None,
-    processes: Annotated[int, typer.Option(help="Trainings that run at the same time, a processor each.")] = 2,
-    sampling_steps: Annotated[int, typer.Option(help="Steps of every sample.")] = SAMPLING_STEPS,
+    processes: Processes = 2,
+    sampling_steps: SamplingSteps = SAMPLING_STEPS,
     output: Output = Path("output/compare-carry"),
 ) -> None:
     """Measure whether contexts carry the character or the picture: identity, obedience and freedom of samples under
@@ -139,6 +143,22 @@ def compare_carry_command(
         seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes, sampling_steps
     )
     typer.echo(carry_table.table(rows))
+
+
+def compare_estimates_command(
+    runs: Annotated[int, typer.Option(help="How many trainings, each of settings by chance.")] = compare_estimates.RUNS,
+    processes: Processes = 2,
+    sampling_steps: SamplingSteps = SAMPLING_STEPS,
+    output: Output = Path("output/compare-estimates"),
+) -> None:
+    """Ask whether the verdict, which knows one picture alone, ranks trainings as their samples do."""
+    require_positive(runs=runs, processes=processes, sampling_steps=sampling_steps)
+    measure_and_print(
+        "compare-estimates",
+        output,
+        lambda say: compare_estimates.measure(runs, processes, sampling_steps, say),
+        compare_estimates.table,
+    )
 
 
 def bench_command(

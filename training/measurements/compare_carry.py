@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import multiprocessing
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -29,7 +27,7 @@ from .carry_picture import NO_CONTEXT, TRUE_PICTURES, columns_of, keep_sheet
 from .carry_runs import GUIDANCES, Row, run
 from .carry_trainings import TRAININGS, Recipe
 from .carry_yardstick import SAMPLING_STEPS, Yardstick
-from .equal_time import one_thread
+from .run_each import run_each
 
 FIRST_SEED, SEEDS = 900, 10  # references that nothing was tuned on
 RESULT = "carry.json"
@@ -64,7 +62,7 @@ def measure(
     kept = _rows_in(folder, measured_with)
     missing = _missing(seeds, folder, trainings, kept)
     tasks = [Task(seed, names, recipe, folder, sampling_steps) for seed, names, recipe in missing]
-    for task, rows in _run_all(tasks, processes):
+    for task, rows in run_each(run_task, tasks, processes):
         for row in rows:
             kept[row.seed, row.training, row.guidance] = _plain(asdict(row) | {"stamp": measured_with})
         say(_line(rows[-1], task.names))
@@ -99,23 +97,6 @@ def _missing(
                 missing.setdefault(json.dumps(record), ([], recipe))[0].append(name)
         found += [(seed, tuple(names), recipe) for names, recipe in missing.values()]
     return found
-
-
-def _run_all(tasks: Sequence[Task], processes: int) -> Iterator[tuple[Task, list[Row]]]:
-    """Each task on one thread, so that the number of processes changes no bit of a row."""
-    if min(processes, len(tasks)) < 2:
-        with one_thread():
-            yield from ((task, run_task(task)) for task in tasks)
-        return
-    workers = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
-    try:
-        started = {workers.submit(run_task, task): task for task in tasks}
-        for done in as_completed(started):
-            yield started[done], done.result()
-    finally:
-        workers.shutdown(cancel_futures=True)
 
 
 def run_task(task: Task) -> list[Row]:
