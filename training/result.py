@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from .evaluation import Evaluation
+from .forward_passes import ForwardPasses
 from .rate_search import FoundRate
 from .settings import TrainingSettings
 
@@ -63,6 +64,8 @@ class TrainingResult:
     coverage: list[float]
     seconds: float
     found_rate: FoundRate = FoundRate(1.0, 0)  # with no trial steps where the settings said the rate
+    passes: ForwardPasses = field(default_factory=ForwardPasses)  # of this run, without what came before a resume
+    drawing_passes: int = 0  # that drew backgrounds before it
     warnings: list[str] = field(default_factory=list)
 
     @property

@@ -317,4 +317,76 @@ For previews more often, connect **Training Options** and lower **preview_every*
     ],
 )
 
-EXAMPLES = [FIRST_PICTURE, LOAD_CONTEXT, UNMASKED_TRAINING, LOSS_GRAPH_AND_MASK_PREVIEW, WATCH_TRAINING]
+FOUR_POSES = Example(
+    "11_one_character_in_four_poses",
+    [
+        [
+            note(
+                """
+## One character in four poses
+
+Anima learns the girl in the yellow coat from one picture, and then draws her standing, running, sitting and lying, each
+in another place.
+
+Press **Run**. **Compare Contexts** draws one row for each line of **prompts**, all from one seed: on the left Anima alone
+(scale 0), on the right with the character (scale 1).
+
+- *The poses of the two sides differ little*: the prompt is obeyed.
+- *All on the right stand as in the picture*: name the pose in **training_prompt**, or lower the scale.
+- *Too little of the character*: more **train_steps**.
+
+### Your own character
+
+Choose a picture in **Load Image**, paint over the character in the mask editor, and drag its dots *IMAGE* and *MASK* to
+*own_image* and *own_mask* of **Example Reference**.
+""",
+                440,
+                280,
+            ),
+            loaders(),
+        ],
+        [
+            Group(
+                "2 · The picture and its mask",
+                PICTURE,
+                [[example_reference(), picture(title="Load Image (your own picture)")]],
+            ),
+            Group("3 · Learn what the mask shows", TRAIN, [[train(True, EXAMPLE_PROMPT)]]),
+        ],
+        [
+            Group(
+                "4 · The same character, elsewhere",
+                DRAW,
+                [
+                    [
+                        Node(
+                            "compare",
+                            "AnimaFastTrainCompareContexts",
+                            {
+                                "prompts": "1girl, solo, standing, from behind, city street, night\n"
+                                "1girl, solo, running, beach, waves, sunset\n"
+                                "1girl, solo, sitting in a cafe, reading a book\n"
+                                "1girl, solo, lying, grass, flowers, from above",
+                                "scales": "0, 1",
+                                "width": 768,
+                                "height": 768,
+                            },
+                            size=(460, 1100),
+                        )
+                    ]
+                ],
+            ),
+        ],
+    ],
+    [
+        *TRAINING_LINKS,
+        ("example", "image", "train", "reference_image"),
+        ("example", "mask", "train", "training_mask"),
+        ("UNETLoader", "MODEL", "compare", "model"),
+        ("CLIPLoader", "CLIP", "compare", "clip"),
+        ("VAELoader", "VAE", "compare", "vae"),
+        ("train", "context", "compare", "contexts.context_1"),
+    ],
+)
+
+EXAMPLES = [FIRST_PICTURE, LOAD_CONTEXT, UNMASKED_TRAINING, LOSS_GRAPH_AND_MASK_PREVIEW, WATCH_TRAINING, FOUR_POSES]

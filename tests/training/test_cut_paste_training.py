@@ -26,6 +26,7 @@ from anima_fast_train.training.references.caption import CaptionOptions
 from anima_fast_train.training.references.drawn_backgrounds import DRAWING_STEPS
 from anima_fast_train.training.references.encode import EncodedReference
 from anima_fast_train.training.references.scenery import Scenery
+from anima_fast_train.training.reports.summary import describe
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 
 FRAMING = Framing(size=64)
@@ -189,3 +190,21 @@ def test_a_run_with_everything_on_resumes_to_the_bit(tmp_path: Any) -> None:
     again = train()
     assert all(torch.equal(tensor, again.tensors()[name]) for name, tensor in whole.tensors().items())
     assert replace(whole.info, settings={}) == replace(resumed.info, settings={})
+
+
+def test_what_a_run_costs_is_counted() -> None:
+    backbone = DrawingTiny()
+    seen: list[int] = []
+    predict = backbone.predict
+    backbone.predict = lambda x_t, *rest: seen.append(len(x_t)) or predict(x_t, *rest)  # type: ignore[method-assign]
+    one = encoded(backbone, cut_paste=0.75)
+    assert one.drawing_passes == sum(seen) == 2 * PLACES * DRAWING_STEPS, "each step once with the prompt, once without"
+    seen.clear()
+    settings = TrainingSettings(steps=5, num_tokens=2, batch_size=2, gradient_accumulation=3, learning_rate="0.1")
+    result = train_context_tokens(backbone, [one], settings)
+    assert result.passes.learning == 5 * 2 * 3
+    assert result.passes.learning + result.passes.looking == sum(seen)
+    assert f"30 to learn (each with a way back), {result.passes.looking} to measure, {one.drawing_passes} to draw " in (
+        describe(result)
+    )
+    assert "to draw" not in describe(train_context_tokens(backbone, [encoded(backbone, cut_paste=0.0)], settings))

@@ -155,6 +155,6 @@ def _told(recipe: Recipe) -> str:
     settings, images = recipe.settings, recipe.images
     return (
         f"{settings.steps} steps at rate {settings.learning_rate}, {settings.num_tokens} tokens "
-        f"({settings.token_norm}), cut_paste {images.cut_paste:g} before {images.backgrounds}, prior_weight {settings.prior_weight:g}, "
-        f"{recipe.pictures} picture{'' if recipe.pictures == 1 else 's'}"
+        f"({settings.token_norm}), cut_paste {images.cut_paste:g} before {images.backgrounds}, "
+        f"prior_weight {settings.prior_weight:g}, {recipe.pictures} picture{'' if recipe.pictures == 1 else 's'}"
     )

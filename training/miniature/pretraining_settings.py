@@ -24,7 +24,7 @@ class PretrainingSettings:
     codec_batch: int = 32
     codec_learning_rate: float = 2e-3
     codec_noise: float = 0.05
-    cycles: tuple[int, ...] = (5000, 7000)
+    cycles: tuple[int, ...] = (5000, 5000)
     batch_size: int = 48
     learning_rate: float = 2e-3
     weight_decay: float = 0.01

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...masking.framed import Framed, crop_to_aspect, resize_image
 from ..backbone import Backbone
+from ..forward_passes import ForwardPasses
 from .drawn_backgrounds import DrawingBackbone, choose_places, draw_backgrounds
 from .scenery import Scenery
 
@@ -65,13 +66,13 @@ class GivenBackgrounds:
 class DrawnBackgrounds:
     """Places that the model draws once, at the size that is asked for first; another size is cut out of these."""
 
-    def __init__(self, backbone: Backbone, places: Sequence[str], seed: int) -> None:
-        self._backbone, self._seed, self._places = backbone, seed, places
+    def __init__(self, backbone: Backbone, places: Sequence[str], seed: int, passes: ForwardPasses) -> None:
+        self._backbone, self._seed, self._places, self._passes = backbone, seed, places, passes
         self._drawn: list[Tensor] = []
 
     def background(self, number: int, size: tuple[int, int], generator: torch.Generator) -> tuple[Tensor, str]:
         if not self._drawn:
-            self._drawn = draw_backgrounds(self._backbone, self._places, size, self._seed)
+            self._drawn = draw_backgrounds(self._backbone, self._places, size, self._seed, self._passes)
         place = number % len(self._places)
         return cut_to_size(self._drawn[place], size), self._places[place]
 
@@ -84,11 +85,15 @@ def cut_to_size(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True)
 class BackgroundSources:
-    """For the views that training sees, and for those by which it is judged; `scenery` changes their prompts."""
+    """For the views that training sees, and for those by which it is judged; `scenery` changes their prompts.
+
+    passes: what it has cost so far to draw them.
+    """
 
     training: BackgroundSource
     held_back: BackgroundSource
     scenery: Scenery
+    passes: ForwardPasses = field(default_factory=ForwardPasses)
 
 
 def background_sources(
@@ -103,10 +108,12 @@ def background_sources(
         places = choose_places(scenery, PLACES, generator)
         seed = int(torch.randint(2**31, (), generator=generator))
         seen = max(1, round(0.8 * len(places)))
+        passes = ForwardPasses()
         return BackgroundSources(
-            DrawnBackgrounds(backbone, places[:seen], seed),
-            DrawnBackgrounds(backbone, places[seen:], seed + seen),
+            DrawnBackgrounds(backbone, places[:seen], seed, passes),
+            DrawnBackgrounds(backbone, places[seen:], seed + seen, passes),
             scenery,
+            passes,
         )
     source: BackgroundSource = PlainBackgrounds(scenery)
     if kind == "noise":

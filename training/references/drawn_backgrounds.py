@@ -12,6 +12,7 @@ from torch import Tensor
 from ..backbone import Backbone
 from ..conditioning import cat, of_one_length
 from ..diffusion.sampling import Guidance, sample_latents
+from ..forward_passes import CountedBackbone, ForwardPasses
 from .scenery import Scenery
 
 # Enough for a background, of which more is hidden than seen.
@@ -45,13 +46,14 @@ def choose_places(scenery: Scenery, count: int, generator: torch.Generator) -> l
 
 @torch.no_grad()
 def draw_backgrounds(
-    backbone: Backbone, places: Sequence[str], size: tuple[int, int], seed: int, steps: int = DRAWING_STEPS
+    backbone: Backbone, places: Sequence[str], size: tuple[int, int], seed: int, passes: ForwardPasses
 ) -> list[Tensor]:
     """A picture [H,W,3] on the CPU for each place, of (width, height) pixels; the same seed draws the same ones.
 
-    backbone: also a DrawingBackbone. Costs len(places) * steps forward passes, twice as many with guidance.
+    backbone: also a DrawingBackbone. Adds to `passes` DRAWING_STEPS for each place, twice as many with guidance.
     """
     assert isinstance(backbone, DrawingBackbone)
+    counted: Backbone = CountedBackbone(backbone, passes)
     width, height = size
     empty = backbone.encode_image(torch.zeros(1, height, width, 3))  # for shape and device alone
     prompts = of_one_length([backbone.encode_prompt(backbone.scenery.prompt_of(place)) for place in places])
@@ -64,7 +66,7 @@ def draw_backgrounds(
             for number in range(len(rows))
         ]
         noise = torch.stack(noises).to(empty.device)
-        drawn.append(sample_latents(backbone, noise, cat(rows), lambda level: None, steps, guidance))
+        drawn.append(sample_latents(counted, noise, cat(rows), lambda level: None, DRAWING_STEPS, guidance))
     return [
         image[:height, :width].float().cpu()
         for latents in drawn

@@ -45,6 +45,7 @@ class EncodedReference:
     augmented: the ways in which training shows it, all alike often; none means that it is only shown as it is.
     emphasis: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
     held_back: ways to show it that training never sees, by which a run is judged; none where it is only shown whole.
+    drawing_passes: forward passes of the model that drew backgrounds; the first reference has those for all.
     """
 
     latent: Tensor
@@ -57,6 +58,7 @@ class EncodedReference:
     augmented: tuple[AugmentedReference, ...] = ()
     emphasis: Tensor | None = None
     held_back: tuple[AugmentedReference, ...] = ()
+    drawing_passes: int = 0
 
     @property
     def coverage(self) -> float:
@@ -127,6 +129,8 @@ def encode_references(
         views = [view.under(conditioning) for (view, _), conditioning in zip((*shown, *held_back), others, strict=True)]
         shown_as, judged_by = tuple(views[: len(shown)]), tuple(views[len(shown) :])
         encoded.append(image.as_reference(plain, prompts.plain, shown_as if len(shown_as) > 1 else (), judged_by))
+    if sources is not None:
+        encoded[0] = replace(encoded[0], drawing_passes=sources.passes.looking)
     return encoded
 
 
