@@ -65,11 +65,8 @@ class TrainContextTokens(io.ComfyNode):
         attention_map: Tensor | None = None,
         **inputs: Any,
     ) -> io.NodeOutput:
-        options = options or TrainingOptions()
-        settings = options.training_settings(inputs)
         together = join_references(whole_references(reference_image, attention_map), references)
-        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt, inputs)
-        return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
+        return train_by_inputs((model, clip, vae), together, training_prompt, options or TrainingOptions(), inputs)
 
 
 class MaskTrainContextTokens(io.ComfyNode):
@@ -119,12 +116,21 @@ class MaskTrainContextTokens(io.ComfyNode):
         **inputs: Any,
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
-        settings = options.training_settings(inputs)
-        together = join_references(
-            masked_references(reference_image, training_mask, options, attention_map), references
-        )
-        framing, augmentation = options.framing_of(inputs), options.augmentation_of(training_prompt, inputs)
-        return train_on_references(model, clip, vae, together, framing, settings, options, augmentation)
+        own = masked_references(reference_image, training_mask, options, attention_map)
+        return train_by_inputs((model, clip, vae), join_references(own, references), training_prompt, options, inputs)
+
+
+def train_by_inputs(
+    models: tuple[ModelPatcher, Any, Any],
+    references: ReferenceList,
+    training_prompt: str,
+    options: TrainingOptions,
+    inputs: dict[str, Any],
+) -> io.NodeOutput:
+    """Trains as Training Options and the node's own widgets, by their ids, say. Raises ValueError in one sentence."""
+    settings, framing = options.training_settings(inputs), options.framing_of(inputs)
+    augmentation = options.augmentation_of(training_prompt, inputs)
+    return train_on_references(*models, references, framing, settings, options, augmentation)
 
 
 def training_inputs(masked: bool) -> list[io.Input]:
