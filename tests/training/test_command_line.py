@@ -337,9 +337,9 @@ def test_a_file_that_is_no_context_is_refused(command: Command, files: Path, nam
 
 
 def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None:
-    # Each fork of one process trains and is killed by SIGKILL just before its n-th file would be complete; 0: in the
-    # first step.
-    killed = (0, 1, 2, len(RESULTS))
+    # Each fork of one process trains and is killed by SIGKILL just before its n-th file would be complete, of which the
+    # first keeps room for the others; 0: in the first step.
+    killed = (0, 2, 3, len(RESULTS) + 1)
     code = f"""if True:
         import functools, os, signal, sys
         from anima_fast_train.training.command_line import before_after, main
@@ -386,7 +386,7 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
         kept = [
             path for path in (tmp_path / str(number)).iterdir() if not path.name.startswith(".") and path.name != EVENTS
         ]
-        assert {path.name for path in kept} == set(RESULTS[: max(0, number - 1)])
+        assert {path.name for path in kept} == set(RESULTS[: max(0, number - 2)])
         assert all(complete(path) for path in kept)
 
 
