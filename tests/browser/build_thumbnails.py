@@ -81,6 +81,12 @@ def two_results() -> str:
     )
 
 
+def four_results() -> str:
+    columns = (sample("example_result.jpg", column, top) for column in (0, 3) for top in (PINK, HILLS))
+    first, second, third, fourth = (shown(each, 180, 231) for each in columns)
+    return f'<div class="row">{first}{second}</div><div class="row">{third}{fourth}</div>'
+
+
 def one_result(column: int = 2, top: int = PINK) -> str:
     return shown(sample("example_result.jpg", column, top), 300, 386)
 
@@ -126,6 +132,9 @@ def cards(empty: Image.Image) -> dict[str, str]:
         ),
         "09_check_the_mask_and_the_loss": looked_at(),
         "10_watch_training_and_compare": compared(),
+        "11_one_character_in_four_poses": card(
+            "One character<br>in four poses", shown(dimmed, 224, 280), four_results()
+        ),
     }
 
 
