@@ -49,6 +49,7 @@ def test_there_is_an_example_for_every_task() -> None:
         "learn_a_whole_picture_or_style",
         "check_the_mask_and_the_loss",
         "watch_training_and_compare",
+        "one_character_in_four_poses",
     }
 
 

@@ -29,11 +29,11 @@ from graph_parts import (
     training_info,
 )
 from PIL import Image
+from played_run import TRAINING, phase, run, wait_for_end, wait_for_step
 
 SCREENSHOTS = Path(__file__).parent / "output" / "life"
 LONG = 2000  # steps; ended once there is something to see
 NODE = "window.app.graph.nodes.find((node) => node.type === '{}')"
-TRAINING = NODE.format("AnimaFastTrainMaskedReferenceContext")
 LOAD = "AnimaFastTrainLoadContext"
 COMBO = NODE.format(LOAD) + ".widgets.find((widget) => widget.name === 'context_name')"
 TEXT = NODE.format("PreviewAny") + ".widgets.map((widget) => String(widget.value ?? '')).join(' ')"
@@ -128,33 +128,6 @@ def change(artist: FrontendPage, **widgets: object) -> None:
         "widget.value = given[widget.name] }",
         widgets,
     )
-
-
-def run(artist: FrontendPage) -> None:
-    """Press Run; `window.ended` will hold the name of the event that ends it."""
-    artist.page.evaluate(
-        """() => {
-            window.ended = null
-            for (const name of ['execution_success', 'execution_error', 'execution_interrupted']) {
-                window.app.api.addEventListener(name, () => { window.ended = name }, { once: true })
-            }
-            return window.app.queuePrompt(0)
-        }"""
-    )
-
-
-def wait_for_end(artist: FrontendPage) -> str:
-    artist.page.wait_for_function("() => window.ended")
-    return artist.page.evaluate("() => window.ended")
-
-
-def phase(artist: FrontendPage) -> str:
-    return artist.page.locator(".anima-loss .phase").inner_text()
-
-
-def wait_for_step(artist: FrontendPage, step: int) -> None:
-    said = "document.querySelector('.anima-loss .phase')?.textContent"
-    artist.page.wait_for_function(f"(step) => Number(/^step (\\d+) of/.exec({said})?.[1]) >= step", arg=step)
 
 
 def screenshot(artist: FrontendPage, name: str) -> None:
