@@ -1,5 +1,5 @@
 // Shows the sentence with which a node of this pack refused, in a toast and on the node itself, since the frontend's own message only says that a node
-// failed. It leaves the node when the node runs again.
+// failed. Both go when there is another run.
 import { app } from '../../../scripts/app.js'
 import { api } from '../../../scripts/api.js'
 import { nodeAt, rootGraph } from './execution_ids.js'
@@ -15,6 +15,8 @@ const STYLE = `
 
 const shown = new Map() // graph id + node id -> the message; tabs make their nodes anew when they are opened
 const graphOfPrompt = new Map() // prompt id -> the id of the graph that was open when it began
+
+let toast = null // the last one, which says nothing any more once there is another run
 
 const keyOf = (graph, id) => `${graph} ${id}`
 
@@ -59,6 +61,8 @@ function clear(node) {
 }
 
 function onStart({ detail }) {
+  if (toast) app.extensionManager?.toast?.remove?.(toast)
+  toast = null
   const graph = rootGraph()?.id
   graphOfPrompt.set(detail.prompt_id, graph)
   for (const [key, message] of shown) {
@@ -74,12 +78,13 @@ function onError({ detail }) {
   shown.set(keyOf(graph, detail.node_id), detail)
   if (graph === rootGraph()?.id) show(detail)
   const title = nodeAt(detail.node_id)?.title ?? detail.node_type
-  app.extensionManager?.toast?.add({
+  toast = {
     severity: 'error',
     summary: title,
     detail: sentenceOf(detail.exception_message),
     life: TOAST_MILLISECONDS
-  })
+  }
+  app.extensionManager?.toast?.add(toast)
 }
 
 app.registerExtension({
