@@ -17,6 +17,7 @@ const STYLE = `
     font: 11px/15px sans-serif; display: flex; flex-direction: column; overflow: hidden; user-select: text; }
   .anima-loss div { display: flex; justify-content: space-between; align-items: center; gap: 8px; white-space: nowrap; min-height: 15px; }
   .anima-loss .phase { font-weight: 600; overflow: hidden; text-overflow: ellipsis; }
+  .anima-loss .legend { flex-wrap: wrap; gap: 0 8px; }
   .anima-loss svg { flex: 1 1 0; height: 0; min-height: 0; width: 100%; overflow: visible; margin: 4px 0; }
   .anima-loss path { fill: none; vector-effect: non-scaling-stroke; stroke-linecap: round; stroke-linejoin: round; }
   .anima-loss button { font: inherit; color: #0d1117; background: #7db4ea; border: 0; border-radius: 4px; padding: 2px 10px; cursor: pointer; }
