@@ -18,6 +18,7 @@ from anima_fast_train.masking.framing import Framing
 from anima_fast_train.nodes.live.previews import FOLDER, PreviewOptions
 from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.training_run import train_on_references
+from anima_fast_train.training.references.encode import UNCHANGED
 from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
@@ -45,7 +46,7 @@ def train(previews: PreviewOptions, settings: TrainingSettings = SETTINGS) -> io
     options = TrainingOptions(previews=previews, recent=RecentSettings(keep_recent=0))
     with torch.inference_mode():
         return train_on_references(
-            anima(), clip(), vae(), [make_reference(picture, mask, "1girl")], framing, settings, options
+            anima(), clip(), vae(), [make_reference(picture, mask, "1girl")], framing, settings, options, UNCHANGED
         )
 
 

@@ -26,12 +26,13 @@ from anima_fast_train.nodes.recent.run_key import run_key
 from anima_fast_train.nodes.recent.thumbnail import jpeg_of
 from anima_fast_train.nodes.training_run import train_on_references
 from anima_fast_train.training.references.augmentation import Augmentation
+from anima_fast_train.training.references.encode import UNCHANGED
 from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
 from anima_fast_train.training.trainables.context_file import ReferenceContext, read_info
 
-SETTINGS = TrainingSettings(steps=2, batch_size=1, num_tokens=2, noise_pool=2, evaluations=1)
+SETTINGS = TrainingSettings(steps=2, batch_size=1, num_tokens=2, noise_pool=2, evaluations=1, learning_rate="0.01")
 FRAMING = Framing(size=64)
 
 
@@ -57,7 +58,7 @@ def references(shade: float = 0.0, caption: str = "1girl, red hair") -> list:
 def train(settings: TrainingSettings = SETTINGS, keep: int = 20, **changes):
     options = TrainingOptions(recent=RecentSettings(keep), **changes)
     with torch.inference_mode():
-        return train_on_references(anima(), clip(), vae(), references(), FRAMING, settings, options).args
+        return train_on_references(anima(), clip(), vae(), references(), FRAMING, settings, options, UNCHANGED).args
 
 
 def key(model=None, given=None, settings: TrainingSettings = SETTINGS, options: TrainingOptions = TrainingOptions()):

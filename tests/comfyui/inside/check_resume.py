@@ -21,6 +21,7 @@ from anima_fast_train.nodes.folders.checkpoints import FOLDER, CheckpointOptions
 from anima_fast_train.nodes.live.progress import LiveProgress
 from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.training_run import train_on_references
+from anima_fast_train.training.references.encode import UNCHANGED
 from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.result import StepReport
 from anima_fast_train.training.run_options import RecentSettings
@@ -72,7 +73,14 @@ def train(checkpoints: CheckpointOptions, settings: TrainingSettings = SETTINGS)
     reference = make_reference(torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(0)), mask, "1girl")
     with torch.inference_mode():
         return train_on_references(
-            anima(), clip(), vae(), [reference], Framing(size=64), settings, replace(ANEW, checkpoints=checkpoints)
+            anima(),
+            clip(),
+            vae(),
+            [reference],
+            Framing(size=64),
+            settings,
+            replace(ANEW, checkpoints=checkpoints),
+            UNCHANGED,
         )
 
 
