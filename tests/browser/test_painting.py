@@ -156,7 +156,7 @@ def test_the_sentence_of_a_refusal_is_in_a_toast_and_on_the_node_until_the_next_
     widgets = saved_widgets(artist)
     height = page.evaluate(f"() => {PREVIEW_NODE}.size[1]")
     assert run(artist)[0] == "execution_error"
-    page.get_by_role("alert").filter(has_text=UNPAINTED).wait_for()
+    page.get_by_role("alert").filter(has_text=UNPAINTED).first.wait_for()
     page.wait_for_function(f"(text) => {SENTENCE}?.element.innerText.startsWith(text)", arg=UNPAINTED)
     page.locator(".anima-error").filter(has_text=UNPAINTED).wait_for()
     artist.run("show_whole_graph.js")

@@ -131,7 +131,7 @@ def test_the_first_ten_minutes(artist: FrontendPage, served: tuple[str, ComfySer
     photograph(artist, "04_painting")
     save_mask(artist, before)
     run(artist)
-    artist.page.get_by_role("alert").filter(has_text="No mask is painted").wait_for(state="detached")
+    artist.page.get_by_role("alert").filter(has_text="No mask is painted").first.wait_for(state="detached")
     assert TRAIN in played(artist, "05_own_picture")
 
     change(artist, "CLIPTextEncode", text="1girl, solo, running, beach")
