@@ -235,7 +235,7 @@ def test_a_file_that_is_dropped_on_load_context_is_chosen(
 
     broken = base64.b64encode(newest.read_bytes()[:-9]).decode()
     artist.run("drop_on_node.js", {"type": LOAD, "name": "broken.safetensors", "base64": broken})
-    artist.page.get_by_role("alert").filter(has_text="is cut short").wait_for()
+    artist.page.get_by_role("alert").filter(has_text="is cut short").first.wait_for()
     assert not (server.base / CONTEXTS / "broken.safetensors").exists()
     assert artist.page.evaluate(f"() => {COMBO}.value") == name
     assert artist.errors == []
