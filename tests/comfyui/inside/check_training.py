@@ -11,7 +11,9 @@ from anima_fast_train.masking.framing import Framing
 from anima_fast_train.nodes.anima.backbone import AnimaBackbone, anima_backbone
 from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.training_run import OUT_OF_MEMORY_NOTE, train_on_references, train_within_memory
-from anima_fast_train.training.references.encode import EncodedReference, encode_references
+from anima_fast_train.training.references.background_source import PLACES
+from anima_fast_train.training.references.drawn_backgrounds import DRAWING_STEPS
+from anima_fast_train.training.references.encode import UNCHANGED, EncodedReference, encode_references
 from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
@@ -38,7 +40,7 @@ def references() -> list:
 
 def train(settings: TrainingSettings = SETTINGS, options: TrainingOptions = ANEW):
     with torch.inference_mode():
-        return train_on_references(anima(), clip(), vae(), references(), FRAMING, settings, options)
+        return train_on_references(anima(), clip(), vae(), references(), FRAMING, settings, options, UNCHANGED)
 
 
 def check_the_loss_falls_and_the_outputs_are_those_of_the_node() -> None:
@@ -114,8 +116,17 @@ def check_references_of_different_sizes_train_together() -> None:
             FRAMING,
             replace(SETTINGS, steps=2, batch_size=2),
             ANEW,
+            UNCHANGED,
         )
     assert output.args[0].info.reference_count == 2
+
+
+def check_the_defaults_find_their_rate_and_show_the_subject_where_the_model_draws_it() -> None:
+    settings = replace(TrainingSettings(), steps=2, batch_size=1, num_tokens=2, noise_pool=2, evaluations=1)
+    with torch.inference_mode():
+        _, info, _ = train_on_references(anima(), clip(), vae(), references(), FRAMING, settings, ANEW).args
+    assert f"{2 * PLACES * DRAWING_STEPS} to draw backgrounds" in info, info
+    assert "at places that training never showed" in info and "trial steps" in info, info
 
 
 def check_noise_is_not_what_is_learned() -> None:
