@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import urllib.error
 import urllib.parse
@@ -40,9 +41,9 @@ def keeping(workflow: Workflow) -> Workflow:
 
 
 def kept(server: ComfyServer, seed: int) -> str:
-    """Trains, and gives the name under which the context was kept."""
+    """Trains, or finds what was trained, and gives the name under which the context was kept."""
     info = server.run_well(keeping(training(seed=seed))).text("info")
-    return next(line for line in info.splitlines() if line.startswith("kept as: ")).removeprefix("kept as: ")
+    return re.search(r"(?:kept as: |found among the recent contexts: )(.+?\.safetensors)", info)[1]
 
 
 def dropped(server: ComfyServer, name: str, content: bytes, kind: str = BYTES, **headers: str) -> tuple[int, str]:

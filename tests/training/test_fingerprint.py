@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from anima_fast_train.training.files.fingerprint import CannotTell, Fingerprint, digest_of
+from anima_fast_train.training.files.fingerprint import CannotTell, Fingerprint, digest_of, name_of
 from anima_fast_train.training.settings import TrainingSettings
 
 VALUES = [
@@ -119,3 +119,8 @@ def test_another_program_finds_the_same_digest() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
     assert said == digest_of([TrainingSettings(), {"a": torch.arange(9.0), "b": frozenset("zyx")}])
+
+
+def test_kinds_of_this_package_are_called_the_same_wherever_it_lies() -> None:
+    assert name_of(Fingerprint) == "training.files.fingerprint.Fingerprint"
+    assert name_of(list) == "builtins.list"

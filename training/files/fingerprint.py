@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 CHUNKS, CHUNK = 4, 64  # of a weight: so many runs of so many numbers
+# What stands before the modules of this package: ComfyUI calls a pack by the place where it lies.
+PACK = __name__.removesuffix("training.files.fingerprint")
 PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device)
 
 
@@ -129,7 +131,7 @@ def bytes_of(flat: Tensor) -> memoryview:
 
 
 def name_of(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
+    return f"{value.__module__.removeprefix(PACK)}.{value.__qualname__}"
 
 
 def repr_of_key(item: tuple[Any, Any]) -> str:
