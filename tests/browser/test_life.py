@@ -78,8 +78,8 @@ def artist(request: pytest.FixtureRequest, browser, living_server: tuple[str, Co
         "(on) => window.app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", request.param == "vue"
     )
     page.open_blank_workflow()
-    options = {"batch_size": 1, "noise_pool": 4, "evaluations": 2, "preview_every": 0}
-    training = train(True, "1girl, solo", training_image_size=64, train_steps=LONG, num_tokens=2)
+    options = {"batch_size": 1, "noise_pool": 4, "evaluations": 2, "preview_every": 0, "cut_paste": 0.0}
+    training = train(True, "1girl, solo", training_image_size=64, train_steps=LONG, num_tokens=2, learning_rate="0.01")
     columns = [
         [loaders()],
         [Group("", "", [[picture(), Node("options", "AnimaFastTrainOptions", options)]])],
