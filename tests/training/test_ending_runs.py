@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,17 @@ from anima_fast_train.training.trainables.context_tokens import ContextTokens
 CONTEXT = ReferenceContext(ContextTokens(torch.ones(6, 4, 192)))
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Signals that nothing has told this process to ignore, as nohup and shells do for what runs in the background."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", ENDING)
+@pytest.mark.usefixtures("heeded")
 def test_every_ending_signal_waits_for_the_step_and_tells_the_shell(number: int) -> None:
     before = [signal.getsignal(one) for one in ENDING]
     with stopped_by_signals() as stopping:
@@ -35,6 +46,7 @@ def test_every_ending_signal_waits_for_the_step_and_tells_the_shell(number: int)
     assert [signal.getsignal(one) for one in ENDING] == before
 
 
+@pytest.mark.usefixtures("heeded")
 def test_before_the_first_step_a_signal_does_not_wait() -> None:
     with stopped_by_signals(), pytest.raises(Stopped):
         os.kill(os.getpid(), signal.SIGTERM)
