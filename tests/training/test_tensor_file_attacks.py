@@ -51,8 +51,8 @@ def refusal(path: Path) -> str:
     os.close(writing)
     with open(reading, encoding="utf-8") as pipe:
         said = pipe.read()
-    os.waitpid(child, 0)
-    assert said.startswith("ValueError: ") and said.isprintable(), said
+    ended = os.waitpid(child, 0)[1]
+    assert said.startswith("ValueError: ") and said.isprintable(), (said, ended)
     return said.removeprefix("ValueError: ")
 
 
