@@ -37,7 +37,9 @@ def outcome(
         results = tmp_path_factory.mktemp("inside") / f"{module.stem}.json"
         command = [installation.python, INSIDE / "run.py", installation.folder, models, module, results]
         finished = subprocess.run(command, capture_output=True, text=True, timeout=patience(MODULE))
-        return json.loads(results.read_text()) if results.exists() else {"": finished.stderr[-3000:]}
+        if results.exists():
+            return json.loads(results.read_text())
+        return {"": f"{module.name} ended with {finished.returncode} and no result: {finished.stderr[-3000:]}"}
 
     return outcome_of
 
