@@ -8,11 +8,11 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ...masking.wording import printable, quoted
-from ..files.atomic_file import remove_abandoned, save_numbered
+from ..files.atomic_file import remove_abandoned, save_numbered, written_beside
 from ..trainables.context_file import ReferenceContext
 
 LOCK = ".training.lock"
@@ -62,26 +62,16 @@ def held_alone(folder: Path) -> Iterator[None]:
 def reserved(folder: Path, size: int) -> Iterator[Callable[[], None]]:
     """Takes room for so many bytes until the function that it gives is called, or the end: whoever fills the disk
     meanwhile leaves that much to the results. Raises ValueError where there is no such room."""
-    path = folder / f".anima-{os.getpid()}-{secrets.token_hex(4)}.tmp"
-
-    def release() -> None:
-        with suppress(OSError):
-            path.unlink()
-
-    try:
+    with ExitStack() as taken:
         try:
-            with open(path, "xb") as file:
-                file.write(secrets.token_bytes(size))  # zeros take no room on some disks
-                file.flush()
-                os.fsync(file.fileno())
+            # By chance, since zeros take no room on some disks.
+            taken.enter_context(written_beside(folder / "results", secrets.token_bytes(size)))
         except OSError as error:
             raise ValueError(
                 f"output folder {quoted(folder)} cannot be written: {printable(error.strerror or error, 60)}, expected "
                 f"room for {size / 1e6:.1f} MB of results"
             ) from error
-        yield release
-    finally:
-        release()
+        yield taken.close
 
 
 def save_somewhere(context: ReferenceContext, path: Path) -> Path:

@@ -28,7 +28,7 @@ def write_atomically(path: str | Path, content: Content) -> None:
     Makes missing folders. Raises OSError in one sentence; what was at `path` before is then still there.
     """
     path = Path(path)
-    with _errors_in_one_sentence(path), _written_beside(path, content) as beside:
+    with _errors_in_one_sentence(path), written_beside(path, content) as beside:
         os.replace(beside, path)
 
 
@@ -38,7 +38,7 @@ def create_new(path: str | Path, content: Content) -> None:
     Of several processes that create one path at once, one succeeds.
     """
     path = Path(path)
-    with _errors_in_one_sentence(path), _written_beside(path, content) as beside:
+    with _errors_in_one_sentence(path), written_beside(path, content) as beside:
         _move_without_replacing(beside, path)
 
 
@@ -50,7 +50,7 @@ def save_numbered(folder: str | Path, name: str, suffix: str, content: Content) 
     """
     folder = Path(folder)
     first = folder / f"{name}_{1:05}_{suffix}"
-    with _errors_in_one_sentence(first), _written_beside(first, content) as beside:
+    with _errors_in_one_sentence(first), written_beside(first, content) as beside:
         highest = _highest_number(folder, name)
         for number in range(highest + 1, highest + 1 + MOST_TRIES):
             path = folder / f"{name}_{number:05}_{suffix}"
@@ -98,7 +98,7 @@ def process_runs(number: int) -> bool:
 
 
 @contextmanager
-def _written_beside(path: Path, content: Content) -> Iterator[Path]:
+def written_beside(path: Path, content: Content) -> Iterator[Path]:
     """A whole file in the folder of `path`, under a short name of its own; what is left of it at the end is deleted."""
     if not path.parent.exists():  # a file in a folder's place is named by the write itself
         path.parent.mkdir(parents=True, exist_ok=True)
