@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -25,6 +25,12 @@ from .carry_score import Seen
 FEW = 1  # samples of each prompt where a few must do
 SAMPLING_STEPS = 12
 GRID_ENTRIES = 24
+
+
+@cache
+def bundled_models() -> tuple[MiniatureBackbone, Judge]:
+    """Loaded once in each process that measures."""
+    return MiniatureBackbone(), Judge.load()
 
 
 class Yardstick:

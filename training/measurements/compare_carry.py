@@ -19,14 +19,13 @@ from typing import Any
 import torch
 
 from ..files.atomic_file import write_atomically
-from ..miniature.backbone import WEIGHTS, MiniatureBackbone
+from ..miniature.backbone import WEIGHTS
 from ..miniature.judge import WEIGHTS as JUDGE
-from ..miniature.judge import Judge
 from . import carry_picture
 from .carry_picture import NO_CONTEXT, TRUE_PICTURES, columns_of, keep_sheet
 from .carry_runs import GUIDANCES, Row, run
 from .carry_trainings import TRAININGS, Recipe
-from .carry_yardstick import SAMPLING_STEPS, Yardstick
+from .carry_yardstick import SAMPLING_STEPS, Yardstick, bundled_models
 from .run_each import run_each
 
 FIRST_SEED, SEEDS = 900, 10  # references that nothing was tuned on
@@ -120,12 +119,7 @@ def run_task(task: Task) -> list[Row]:
 
 @lru_cache(maxsize=1)
 def _yardstick(seed: int, sampling_steps: int) -> Yardstick:
-    return Yardstick(*_models(), seed, sampling_steps)
-
-
-@cache
-def _models() -> tuple[MiniatureBackbone, Judge]:
-    return MiniatureBackbone(), Judge.load()
+    return Yardstick(*bundled_models(), seed, sampling_steps)
 
 
 def sheet_path(folder: Path, seed: int, training: str) -> Path:

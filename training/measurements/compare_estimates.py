@@ -13,16 +13,14 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 
 from ..evaluation import EvaluationGrid
-from ..miniature.backbone import MiniatureBackbone
-from ..miniature.judge import Judge
 from ..references.augmentation import ImageAugmentation
 from . import carry_score
 from .carry_runs import GUIDANCES, train
 from .carry_trainings import DEFAULTS, TODAY, Recipe
-from .carry_yardstick import GRID_ENTRIES, Yardstick, encoded_scenes
+from .carry_yardstick import GRID_ENTRIES, Yardstick, bundled_models, encoded_scenes
 from .run_each import run_each
 
 FIRST_SEED, REFERENCES = 800, 6
@@ -137,14 +135,9 @@ def _ranks(values: Sequence[float]) -> list[float]:
 @lru_cache(maxsize=1)
 def _judged_by(seed: int, sampling_steps: int) -> tuple[Yardstick, EvaluationGrid]:
     """The yardstick of a reference, and the grid over its views as the defaults hold them back."""
-    yard = Yardstick(*_models(), seed, sampling_steps)
+    yard = Yardstick(*bundled_models(), seed, sampling_steps)
     encoded = encoded_scenes(yard.backbone, [yard.reference], ImageAugmentation(), seed)
     return yard, EvaluationGrid(yard.backbone, encoded, 2 * GRID_ENTRIES)
-
-
-@cache
-def _models() -> tuple[MiniatureBackbone, Judge]:
-    return MiniatureBackbone(), Judge.load()
 
 
 def _logarithmic(rng: random.Random, low: float, high: float) -> float:
