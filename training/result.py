@@ -64,7 +64,7 @@ class TrainingResult:
     coverage: list[float]
     seconds: float
     found_rate: FoundRate = FoundRate(1.0, 0)  # with no trial steps where the settings said the rate
-    passes: ForwardPasses = field(default_factory=ForwardPasses)  # of this run, without what came before a resume
+    passes: ForwardPasses | None = None  # of this run, without what came before a resume; None where nobody counted
     drawing_passes: int = 0  # that drew backgrounds before it
     warnings: list[str] = field(default_factory=list)
 

@@ -8,6 +8,7 @@ import torch
 
 from .backbone import Backbone, TokenBackbone
 from .diffusion.guidance import GuidedBackbone
+from .forward_passes import CountedBackbone, ForwardPasses
 from .references.encode import EncodedReference
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
@@ -50,5 +51,8 @@ def context_trainer(
     prompts = [reference.conditioning for reference in references]
     unit = 1.0 if settings.token_norm == "raw" else unit_of_prompts(prompts)
     tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit)
-    model: Backbone = GuidedBackbone(backbone, settings.guidance) if settings.negative_tokens else backbone
-    return Trainer(model, tokens, references, settings, generator)
+    passes = ForwardPasses()
+    model: Backbone = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
+    if settings.negative_tokens:
+        model = GuidedBackbone(model, settings.guidance)
+    return Trainer(model, tokens, references, settings, generator, passes)

@@ -20,7 +20,7 @@ from .backbone import Backbone
 from .batches.batch import BatchSource
 from .evaluation import Evaluation, EvaluationGrid, automatic_grid_size, evaluation_steps
 from .forward import ForwardPass
-from .forward_passes import CountedBackbone, ForwardPasses
+from .forward_passes import ForwardPasses
 from .rate_search import FoundRate, find_rate
 from .references.encode import EncodedReference
 from .result import History, StepReport, TrainingDiverged, TrainingResult
@@ -37,7 +37,8 @@ MAX_RETRIES = 3
 class Trainer:
     """The state that changes from step to step, and the loop over it.
 
-    generator: a CPU generator, the source of all randomness. Raises ValueError without a reference.
+    generator: a CPU generator, the source of all randomness. passes: what counts those of `model`, for the result.
+    Raises ValueError without a reference.
     """
 
     def __init__(
@@ -47,24 +48,24 @@ class Trainer:
         references: Sequence[EncodedReference],
         settings: TrainingSettings,
         generator: torch.Generator,
+        passes: ForwardPasses | None = None,
     ) -> None:
         if not references:
             raise ValueError("no reference image came, expected at least one")
-        self.passes = ForwardPasses()
-        self.model: Backbone = CountedBackbone(model, self.passes)
-        self.trainable, self.references, self.settings = trainable, references, settings
+        self.model, self.trainable, self.references, self.settings = model, trainable, references, settings
+        self.passes = passes
         schedule = settings.schedule()
         self.rates = schedule.rates(settings.steps)
         self.found_rate = FoundRate(1.0, 0) if not schedule.automatic else None  # None is still to be found
         self.device = references[0].latent.device
         self.generator = generator
         self.optimiser = self._new_optimiser(trainable.leaves)
-        self.batches = BatchSource(self.model, references, settings, len(self.rates), generator)
+        self.batches = BatchSource(model, references, settings, len(self.rates), generator)
         rows = len(self.rates) * settings.batch_size * settings.gradient_accumulation
         entries = automatic_grid_size(rows, settings.evaluations)
-        self.grid = EvaluationGrid(self.model, references, entries, settings.batch_size)
+        self.grid = EvaluationGrid(model, references, entries, settings.batch_size)
         balance = self.grid.before.balance if settings.balance_prior else 1.0
-        self.forward = ForwardPass(self.model, trainable, settings, settings.prior_weight * balance)
+        self.forward = ForwardPass(model, trainable, settings, settings.prior_weight * balance)
         self.history = History(evaluations={0: self.grid.before})
         self.best = BestState(self.grid.before, trainable.kept(), settings.patience, settings.least_improvement)
         self.warnings: list[str] = []

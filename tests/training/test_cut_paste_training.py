@@ -207,4 +207,8 @@ def test_what_a_run_costs_is_counted() -> None:
     assert f"30 to learn (each with a way back), {result.passes.looking} to measure, {one.drawing_passes} to draw " in (
         describe(result)
     )
+    seen.clear()
+    guided = train_context_tokens(backbone, [one], replace(settings, negative_tokens=2))
+    assert guided.passes.learning == 2 * 5 * 2 * 3, "guidance asks the model twice"
+    assert guided.passes.learning + guided.passes.looking == sum(seen)
     assert "to draw" not in describe(train_context_tokens(backbone, [encoded(backbone, cut_paste=0.0)], settings))

@@ -50,7 +50,7 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
         f"seed: {info.seed}",
         f"time: {result.seconds:.1f} s, {len(result.history.losses) / max(result.seconds, 1e-9):.2f} steps a second, "
         "evaluations included",
-        _passes_line(result),
+        *_passes_line(result),
     ]
     if peak_memory_mib:
         lines.append(f"peak memory: {peak_memory_mib:.0f} MiB")
@@ -66,12 +66,14 @@ def _rate(result: TrainingResult) -> str:
     return f"{found.rate:.3g}, found by {found.steps} trial steps"
 
 
-def _passes_line(result: TrainingResult) -> str:
-    said = (
+def _passes_line(result: TrainingResult) -> list[str]:
+    if result.passes is None:
+        return []
+    drawn = f", {result.drawing_passes} to draw backgrounds" if result.drawing_passes else ""
+    return [
         f"passes of a picture through the model: {result.passes.learning} to learn (each with a way back), "
-        f"{result.passes.looking} to measure"
-    )
-    return f"{said}, {result.drawing_passes} to draw backgrounds" if result.drawing_passes else said
+        f"{result.passes.looking} to measure{drawn}"
+    ]
 
 
 def _unseen_line(before: Evaluation, after: Evaluation) -> list[str]:
