@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .add_reference_node import AddReference
+from .apply_context_node import ApplyContextToConditioning
 from .collage_node import ReferenceCollage
 from .compare_contexts_node import CompareContexts
 from .example_reference_node import ExampleReference
@@ -15,12 +16,15 @@ from .live.finish import register_finish_route
 from .load_context_node import LoadContext
 from .load_folder_node import LoadReferenceFolder
 from .mask_source_node import MaskSourceNode
+from .merge_contexts_node import MergeContexts
 from .options.options_node import TrainingOptionsNode
 from .patch_model_node import PatchModel
 from .plot_training_node import PlotTraining
 from .preview_mask_node import PreviewTrainingMask
 from .save_context_node import SaveContext
+from .scale_schedule_node import ContextScaleSchedule
 from .shape_mask_node import ShapeTrainingMask
+from .subtract_context_node import SubtractContext
 from .train_node import MaskTrainContextTokens, TrainContextTokens
 
 
@@ -36,6 +40,10 @@ class AnimaFastTrainExtension(ComfyExtension):
             MaskTrainContextTokens,
             TrainContextTokens,
             PatchModel,
+            ApplyContextToConditioning,
+            ContextScaleSchedule,
+            MergeContexts,
+            SubtractContext,
             TrainingOptionsNode,
             PreviewTrainingMask,
             MaskSourceNode,

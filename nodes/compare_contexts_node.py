@@ -14,7 +14,7 @@ from ..training.reports.image_grid import GridRow, labelled_grid
 from ..training.trainables.context_file import ReferenceContext
 from .anima.drawing import SamplerSettings, draw_cells, patched_models
 from .anima.family import family_of
-from .anima.patch import LARGEST_SCALE
+from .anima.applied_context import LARGEST_SCALE
 from .anima.requirements import check_clip, check_vae
 from .node_schema import LOOK, node_schema
 from .socket_types import Context

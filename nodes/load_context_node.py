@@ -98,4 +98,6 @@ def describe_context(context: ReferenceContext) -> str:
         lines.append(
             f"evaluation loss outside the mask: {info.outside_before:.4f} before, {info.outside_after:.4f} after"
         )
+    if info.made_of:
+        lines.append(f"made of others: {info.made_of}")
     return "\n".join(printable(line, LONGEST_LINE) for line in lines)

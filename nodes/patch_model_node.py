@@ -6,9 +6,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io
 
 from ..training.trainables.context_file import ReferenceContext
-from .anima.patch import LARGEST_SCALE, ApplyTo, patch_model
+from ..training.trainables.scale_schedule import ScaleSchedule
+from .anima.patch import ApplyTo, patch_model
 from .node_schema import USE, node_schema
 from .socket_types import Context
+from .strength_inputs import blocks_and_schedule, scale_and_window, strength_of
 
 
 class PatchModel(io.ComfyNode):
@@ -35,35 +37,7 @@ class PatchModel(io.ComfyNode):
                     "model", tooltip="The Anima model to sample with. LoRA loaders may come before or after this node."
                 ),
                 Context.Input("context", tooltip="A context from a training node or from Load Context."),
-                io.Float.Input(
-                    "reference_context_scale",
-                    default=1.0,
-                    min=0.0,
-                    max=LARGEST_SCALE,
-                    step=0.01,
-                    tooltip="How strongly the context acts: 1 is what was trained, 0 is the model without it, bit by "
-                    "bit.",
-                ),
-                io.Float.Input(
-                    "start_percent",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    advanced=True,
-                    tooltip="From which part of sampling on the context acts. A later start leaves the composition to "
-                    "the prompt.",
-                ),
-                io.Float.Input(
-                    "end_percent",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.001,
-                    advanced=True,
-                    tooltip="Until which part of sampling the context acts. An earlier end leaves fine detail to the "
-                    "prompt.",
-                ),
+                *scale_and_window(),
                 io.Combo.Input(
                     "apply_to",
                     options=["positive", "negative", "both"],
@@ -73,6 +47,7 @@ class PatchModel(io.ComfyNode):
                     "learned. 'both' gives each prompt its own tokens where the context was trained with "
                     "negative_tokens.",
                 ),
+                *blocks_and_schedule(),
             ],
             outputs=[
                 io.Model.Output("model", tooltip="The model with the context, for a sampler or the next Patch Model.")
@@ -88,10 +63,10 @@ class PatchModel(io.ComfyNode):
         start_percent: float,
         end_percent: float,
         apply_to: ApplyTo,
+        block_scale: str = "",
+        scale_schedule: ScaleSchedule | None = None,
     ) -> io.NodeOutput:
-        if start_percent >= end_percent:
-            raise ValueError(
-                f"start_percent is {start_percent:g} and end_percent {end_percent:g}, expected an end after the start: "
-                "as it is, the context acts in no step"
-            )
-        return io.NodeOutput(patch_model(model, context, reference_context_scale, start_percent, end_percent, apply_to))
+        strength = strength_of(
+            context, reference_context_scale, start_percent, end_percent, block_scale, scale_schedule
+        )
+        return io.NodeOutput(patch_model(model, context, strength, apply_to))

@@ -20,6 +20,7 @@ MOST_REFERENCES = 10_000
 LONGEST_THUMBNAIL = 60_000
 MOST_SETTINGS = 1000  # names and values
 LONGEST_SETTING = 20_000  # characters, of a learning rate's schedule
+LONGEST_HISTORY = 100_000
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class TrainingInfo:
     image_size: tuple[int, ...] = wholes(2, 1, 10**6)  # width, height in pixels
     thumbnail: str | None = stored(None, Text(LONGEST_THUMBNAIL))  # what was learned, a small JPEG in base64
     settings: Mapping[str, Any] = plain_object(MOST_SETTINGS, LONGEST_SETTING)  # all of them, by public id
+    made_of: str = text("", LONGEST_HISTORY)  # JSON of how it was made of other contexts, and of what those say
     pack_version: str = text(PACK_VERSION, 100)
     format_version: str = text(FORMAT_VERSION, 100)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from ...masking.pixels import picture_of
 from ...training.reports.context_comparison import Cell
 from ...training.trainables.context_file import ReferenceContext
+from .applied_context import Strength
 from .patch import patch_model
 
 
@@ -50,7 +51,7 @@ def patched_models(
         if cell.context is not None and (cell.context, cell.scale) not in models:
             name, context = named[cell.context]
             try:
-                models[cell.context, cell.scale] = patch_model(model, context, cell.scale)
+                models[cell.context, cell.scale] = patch_model(model, context, Strength(cell.scale))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
     return models

@@ -16,7 +16,7 @@ from ...training.references.augmentation import Augmentation
 from ...training.references.reference import Reference
 from ...training.references.reference_list import ReferenceList
 from ...training.settings import TrainingSettings
-from ..anima.patch import ContextPatch
+from ..anima.applied_context import ContextPatch
 from ..options.training_options import TrainingOptions
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,6 @@ from ..miniature.scene import draw_elsewhere
 from ..result import TrainingResult
 from ..train_context import train_context_tokens
 from ..trainables.context_file import ReferenceContext
-from ..trainables.context_tokens import ContextTokens
 from . import carry_score
 from .carry_prompts import OPEN_PROMPTS, PROMPTS
 from .carry_score import Seen
@@ -146,10 +145,5 @@ def frontier(yard: Yardstick, context: ReferenceContext, guidance: float, whole:
 
 def scaled(context: ReferenceContext, scale: float) -> ReferenceContext:
     """The context at a strength, as Patch Model's scale has it."""
-
-    def part(tokens: ContextTokens | None) -> ContextTokens | None:
-        return None if tokens is None else ContextTokens(**{k: scale * v for k, v in tokens.tensors().items()})
-
-    positive = part(context.positive)
-    assert positive is not None
-    return replace(context, positive=positive, negative=part(context.negative))
+    negative = context.negative and context.negative.scaled(scale)
+    return replace(context, positive=context.positive.scaled(scale), negative=negative)

@@ -6,6 +6,7 @@ SoftREPA (Lee 2025, 2503.08250) and NeTI (Alaluf 2023, 2305.15391).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +64,13 @@ class ContextTokens:
     def at_level(self, level: float) -> Tensor:
         """The tokens [blocks,K,D] at one level."""
         return self.tokens if self.time_offsets is None else self.at(torch.tensor([level]))[0]
+
+    def scaled(self, scale: float, blocks: Sequence[float] = ()) -> ContextTokens:
+        """The same at a strength, and each block at one of its own beside it where `blocks` has one for each."""
+        scales = scale * torch.tensor(blocks or [1.0] * self.num_blocks)
+        return ContextTokens(
+            **{name: tensor * scales.to(tensor).view(-1, *[1] * (tensor.ndim - 1)) for name, tensor in self.tensors().items()}
+        )
 
     def part(self, tokens: slice) -> ContextTokens:
         """The same with some of the K tokens of each block."""

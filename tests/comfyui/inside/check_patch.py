@@ -10,7 +10,8 @@ from comfy.model_patcher import ModelPatcher
 from small_models import anima, noise, padded_context, raises
 
 from anima_fast_train.nodes.anima.insertion import FreeSlots, TokenSet, insert_into_call
-from anima_fast_train.nodes.anima.patch import ContextPatch, patch_model, rows_of
+from anima_fast_train.nodes.anima.applied_context import ContextPatch, Strength, rows_of
+from anima_fast_train.nodes.anima.patch import patch_model
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 from anima_fast_train.training.trainables.padding_slots import insert_tokens
@@ -70,14 +71,14 @@ def check_negative_tokens_act_on_the_negative_prompt() -> None:
 
 
 def check_scale_zero_is_the_unpatched_model_bit_by_bit() -> None:
-    assert torch.equal(predictions(anima()), predictions(patch_model(anima(), context_for(anima()), scale=0.0)))
+    assert torch.equal(predictions(anima()), predictions(patch_model(anima(), context_for(anima()), Strength(0.0))))
 
 
 def check_scale_multiplies_the_tokens() -> None:
     context = context_for(anima())
     doubled = ReferenceContext(ContextTokens(context.positive.tokens * 2), info=context.info)
     assert torch.equal(
-        predictions(patch_model(anima(), context, scale=2.0)), predictions(patch_model(anima(), doubled))
+        predictions(patch_model(anima(), context, Strength(2.0))), predictions(patch_model(anima(), doubled))
     )
 
 
@@ -118,8 +119,8 @@ def check_contexts_on_different_prompts_do_not_meet() -> None:
 
 def check_a_context_acts_between_its_percents_only() -> None:
     context = context_for(anima())
-    late = patch_model(anima(), context, start_percent=0.5)
-    early = patch_model(anima(), context, end_percent=0.5)
+    late = patch_model(anima(), context, Strength(start_percent=0.5))
+    early = patch_model(anima(), context, Strength(end_percent=0.5))
     middle = anima().get_model_object("model_sampling").percent_to_sigma(0.5)
     for sigma, acting, resting in ((middle + 0.1, early, late), (middle - 0.1, late, early)):
         plain = predictions(anima(), sigma)

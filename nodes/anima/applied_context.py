@@ -1,0 +1,153 @@
+"""A context as sampling reads it: which prompts take which tokens, at which sigmas, and the patch that inserts them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ...training.trainables.context_file import ReferenceContext
+from ...training.trainables.context_tokens import ContextTokens, level_range
+from ...training.trainables.scale_schedule import ScaleSchedule, SigmaCurve
+from .family import family_of
+from .insertion import FreeSlots, TokenSet, insert_into_call
+
+LARGEST_SCALE = 3.0  # that the nodes offer
+
+# Which prompt a row belongs to, in ComfyUI's `cond_or_uncond`.
+POSITIVE, NEGATIVE = 0, 1
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How strongly a context acts, and when.
+
+    scale: 1 is what was trained. start_percent, end_percent: the part of the sampling schedule in which it acts, as in
+    ConditioningSetTimestepRange. schedule: a factor over that schedule. blocks: a factor for each block, or none.
+    Raises ValueError where it would act in no step.
+    """
+
+    scale: float = 1.0
+    start_percent: float = 0.0
+    end_percent: float = 1.0
+    schedule: ScaleSchedule | None = None
+    blocks: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.start_percent >= self.end_percent:
+            raise ValueError(
+                f"start_percent is {self.start_percent:g} and end_percent {self.end_percent:g}, expected an end after "
+                "the start: as it is, the context acts in no step"
+            )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Scaled tokens [blocks,K,D], one for each of as many equal ranges of sigma, for the rows of one prompt; for all
+    rows where `prompt` is None."""
+
+    prompt: int | None
+    tokens: tuple[Tensor, ...]
+
+    def at(self, sigma: float | None) -> Tensor:
+        """Those of the range that sigma lies in; of the middle range where a caller does not say its sigma."""
+        if len(self.tokens) == 1:  # asked in every block of every step
+            return self.tokens[0]
+        return self.tokens[int(level_range(torch.tensor(0.5 if sigma is None else sigma), len(self.tokens)))]
+
+
+@dataclass(frozen=True)
+class AppliedContext:
+    """What the prompts take, the sigmas between which it acts, and a factor over them."""
+
+    parts: tuple[Part, ...]
+    highest_sigma: float
+    lowest_sigma: float
+    curve: SigmaCurve | None = None
+
+    def factor(self, sigma: float | None) -> float:
+        """0 where it does not act; a caller that does not say its sigma gets what was trained."""
+        if sigma is None:
+            return 1.0
+        if not self.lowest_sigma <= sigma <= self.highest_sigma:
+            return 0.0
+        return 1.0 if self.curve is None else self.curve.at(sigma)
+
+
+def check_fits(model: ModelPatcher, context: ReferenceContext) -> None:
+    """Raises ValueError where the model is not Anima or the context was trained for another model."""
+    family = family_of(model)
+    context.check_fits(*family.context_shape(model), family.name)
+
+
+def applied(
+    sampling: Any, tokens: Sequence[tuple[int | None, ContextTokens]], ranges: int, strength: Strength
+) -> AppliedContext:
+    """tokens: of which prompt's rows (None: all) take which. ranges: how many equal ranges of sigma have tokens of
+    their own. sampling: the model's model_sampling."""
+    middles = [(number + 0.5) / ranges for number in range(ranges)]
+    return AppliedContext(
+        parts=tuple(
+            Part(prompt, tuple(one.scaled(strength.scale, strength.blocks).at_level(level) for level in middles))
+            for prompt, one in tokens
+        ),
+        highest_sigma=sampling.percent_to_sigma(strength.start_percent),
+        lowest_sigma=sampling.percent_to_sigma(strength.end_percent),
+        curve=None if strength.schedule is None else strength.schedule.by_sigma(sampling.percent_to_sigma),
+    )
+
+
+class ContextPatch:
+    """An attn2_patch that inserts one or more contexts. ComfyUI calls `cleanup` when sampling ends."""
+
+    def __init__(self, applied: tuple[AppliedContext, ...]) -> None:
+        self.applied = applied
+        self._free = FreeSlots()
+        self._on_device: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
+        self._sigma: tuple[Tensor, float] | None = None
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict, **_: Any) -> dict[str, Tensor]:
+        """q, k, v before their projections; k and v are the conditioning [B,L,D] of a batch of prompts."""
+        sets = []
+        sigma = self._current_sigma(extra_options.get("sigmas"))
+        for context in self.applied:
+            factor = context.factor(sigma)
+            for part in context.parts if factor else ():
+                rows = rows_of(part.prompt, extra_options["cond_or_uncond"], k.shape[0])
+                if any(rows):
+                    tokens = self._like(part.at(sigma), k)[extra_options["block_index"]]
+                    sets.append(TokenSet(tokens if factor == 1 else tokens * factor, rows))
+        return insert_into_call(k, v, sets, extra_options, self._free) if sets else {}
+
+    def cleanup(self) -> None:
+        """Let go of what belongs to one sampling run, copies on the GPU among it."""
+        self._free.forget()
+        self._on_device.clear()
+        self._sigma = None
+
+    def _current_sigma(self, sigmas: Tensor | None) -> float | None:
+        """The sigma of this step; read from the device once a step, not once a block."""
+        if sigmas is None:
+            return None
+        last = self._sigma
+        if last is None or last[0] is not sigmas:
+            last = (sigmas, float(sigmas.flatten()[0]))
+            self._sigma = last
+        return last[1]
+
+    def _like(self, tokens: Tensor, context: Tensor) -> Tensor:
+        key = (id(tokens), context.device, context.dtype)
+        if key not in self._on_device:
+            self._on_device[key] = tokens.to(context)
+        return self._on_device[key]
+
+
+def rows_of(prompt: int | None, cond_or_uncond: list[int], batch: int) -> tuple[bool, ...]:
+    """For each row of a batch whether it belongs to `prompt` (None: to any); ComfyUI lays out one equal run of rows for
+    each entry."""
+    rows_each = batch // len(cond_or_uncond)
+    return tuple(prompt in (None, entry) for entry in cond_or_uncond for _ in range(rows_each))
