@@ -23,11 +23,12 @@ from example_server import frontend_server
 from frontend_page import SETTINGS, FrontendPage, launch
 from graph_parts import Example
 from playwright.sync_api import sync_playwright
+from placing_graphs import PLACING_EXAMPLES
 from reference_graphs import REFERENCE_EXAMPLES
 
 FOLDER = Path(__file__).parents[2] / "example_workflows"
 PHOTOGRAPHS = Path(__file__).parent / "output" / "examples"
-ALL = {example.name: example for example in (*EXAMPLES, *REFERENCE_EXAMPLES)}
+ALL = {example.name: example for example in (*EXAMPLES, *REFERENCE_EXAMPLES, *PLACING_EXAMPLES)}
 
 
 def main(names: list[str]) -> None:

@@ -22,6 +22,7 @@ from graph_parts import (
     example_reference,
     loaders,
     note,
+    patched,
     picture,
     train,
     training_info,
@@ -82,7 +83,7 @@ Anima's three files are offered for download where they are missing.
         [
             draw(
                 4,
-                "1girl, solo, sitting in a cafe, reading a book, window, warm light",
+                patched("1girl, solo, sitting in a cafe, reading a book, window, warm light"),
                 Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": CONTEXT_NAME}, size=(270, 130)),
             )
         ],
@@ -125,7 +126,7 @@ To learn one character and leave the background alone, open the workflow **01_yo
         ],
         [loaders(), Group("2 · Your picture", PICTURE, [[picture()]])],
         [Group("3 · Learn the whole picture", TRAIN, [[train(False, "1girl, solo, standing")]])],
-        [draw(4, "a quiet village street, houses, trees, no humans")],
+        [draw(4, patched("a quiet village street, houses, trees, no humans"))],
     ],
     [*TRAINING_LINKS, PICTURE_LINK, *draw_links("train")],
 )
@@ -168,7 +169,7 @@ LOAD_CONTEXT = Example(
                 ],
             ),
         ],
-        [draw(3, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
+        [draw(3, patched("1girl, solo, sitting in a cafe, reading a book, window, warm light"))],
     ],
     [("saved", "info", "info", "source"), *draw_links("saved")],
 )

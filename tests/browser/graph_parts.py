@@ -3,6 +3,7 @@ share."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,15 +103,19 @@ PICTURE_LINK = ("picture", "IMAGE", "train", "reference_image")
 MASK_LINK = ("picture", "MASK", "train", "training_mask")
 
 
-def draw(number: int, prompt: str, *more: Node) -> Group:
-    """Anima as ComfyUI's own template samples it, with Patch Model between the model and the sampler."""
+def prompt(text: str, key: str = "positive", title: str = "What to draw") -> Node:
+    return Node(key, "CLIPTextEncode", {"text": text}, title, (270, 130), "green")
+
+
+def draw(number: int, wanted: Sequence[Node], *more: Node) -> Group:
+    """Anima as ComfyUI's own template samples it. wanted: what comes before the negative prompt; more: what comes after
+    the picture."""
     return Group(
         f"{number} · Draw with it",
         DRAW,
         [
             [
-                Node("patch", "AnimaFastTrainPatchModel", size=(270, 0)),
-                Node("positive", "CLIPTextEncode", {"text": prompt}, "What to draw", (270, 130), "green"),
+                *wanted,
                 Node(
                     "negative",
                     "CLIPTextEncode",
@@ -143,19 +148,31 @@ def draw(number: int, prompt: str, *more: Node) -> Group:
     )
 
 
-def draw_links(context_from: str) -> list[Link]:
+def patched(text: str) -> list[Node]:
+    """The prompt of a model that reads a context with it."""
+    return [Node("patch", "AnimaFastTrainPatchModel", size=(270, 0)), prompt(text)]
+
+
+def sampler_links(model: str, output: str, positive: str) -> list[Link]:
+    """From the node and its output that give the model, and the node that gives the positive conditioning."""
     return [
-        ("UNETLoader", "MODEL", "patch", "model"),
-        (context_from, "context", "patch", "context"),
-        ("CLIPLoader", "CLIP", "positive", "clip"),
         ("CLIPLoader", "CLIP", "negative", "clip"),
-        ("patch", "model", "sampler", "model"),
-        ("positive", "CONDITIONING", "sampler", "positive"),
+        (model, output, "sampler", "model"),
+        (positive, "CONDITIONING", "sampler", "positive"),
         ("negative", "CONDITIONING", "sampler", "negative"),
         ("canvas", "LATENT", "sampler", "latent_image"),
         ("sampler", "LATENT", "decode", "samples"),
         ("VAELoader", "VAE", "decode", "vae"),
         ("decode", "IMAGE", "save", "images"),
+    ]
+
+
+def draw_links(context_from: str) -> list[Link]:
+    return [
+        ("UNETLoader", "MODEL", "patch", "model"),
+        (context_from, "context", "patch", "context"),
+        ("CLIPLoader", "CLIP", "positive", "clip"),
+        *sampler_links("patch", "model", "positive"),
     ]
 
 

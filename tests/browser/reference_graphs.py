@@ -17,6 +17,7 @@ from graph_parts import (
     draw_links,
     loaders,
     note,
+    patched,
     picture,
     train,
 )
@@ -84,7 +85,7 @@ Two views teach more than one: what both have in common is learned best. They ma
             )
         ],
         [Group("3 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo")]])],
-        [draw(4, "1girl, solo, running, beach, waves, sunset")],
+        [draw(4, patched("1girl, solo, running, beach, waves, sunset"))],
     ],
     [
         *TRAINING_LINKS,
@@ -150,7 +151,7 @@ empty background and ignore the character. **Mask Source** turns it round: *MASK
                 [[train(True, "1girl, solo, standing, simple background")]],
             )
         ],
-        [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
+        [draw(5, patched("1girl, solo, sitting in a cafe, reading a book, window, warm light"))],
     ],
     [
         *TRAINING_LINKS,
@@ -220,7 +221,7 @@ Make a folder **references** in ComfyUI's **input** folder, and in it a folder *
         ],
         [Group("3 · Look at the masks", PICTURE, [[Node("preview", "AnimaFastTrainPreviewMask", size=(380, 640))]])],
         [Group("4 · Learn what the masks show", TRAIN, [[train(True, "1girl, solo")]])],
-        [draw(5, "1girl, solo, running, beach, waves, sunset")],
+        [draw(5, patched("1girl, solo, running, beach, waves, sunset"))],
     ],
     [
         *TRAINING_LINKS,
@@ -306,7 +307,7 @@ Keep **training_image_size** as large as the frame, here 768. A larger frame sho
                 [[train(True, "1girl, solo", training_image_size=768)]],
             )
         ],
-        [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
+        [draw(5, patched("1girl, solo, sitting in a cafe, reading a book, window, warm light"))],
     ],
     [
         *TRAINING_LINKS,
@@ -380,7 +381,7 @@ go into the second preview and into training, so that both see the same picture.
                 [[train(True, "1girl, solo, outdoors, blue sky, grass")]],
             )
         ],
-        [draw(5, "1girl, solo, sitting in a cafe, reading a book, window, warm light")],
+        [draw(5, patched("1girl, solo, sitting in a cafe, reading a book, window, warm light"))],
     ],
     [
         *TRAINING_LINKS,

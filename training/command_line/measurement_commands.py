@@ -22,6 +22,7 @@ from ..measurements import (
     compare_crop,
     compare_estimates,
     compare_negative,
+    compare_regions,
     compare_steps,
     compare_verdicts,
 )
@@ -46,6 +47,7 @@ def add_measurements(app: typer.Typer) -> None:
         "compare-verdicts": compare_verdicts_command,
         "compare-carry": compare_carry_command,
         "compare-estimates": compare_estimates_command,
+        "compare-regions": compare_regions_command,
         "bench": bench_command,
     }
     for name, command in commands.items():
@@ -158,6 +160,22 @@ def compare_estimates_command(
         output,
         lambda say: compare_estimates.measure(runs, processes, sampling_steps, say),
         compare_estimates.table,
+    )
+
+
+def compare_regions_command(
+    pairs: Annotated[int, typer.Option(help="How many pairs of references.")] = compare_regions.PAIRS,
+    processes: Processes = 2,
+    sampling_steps: SamplingSteps = SAMPLING_STEPS,
+    output: Output = Path("output/compare-regions"),
+) -> None:
+    """Draw two characters into one picture, each on its own half, and measure whether each stays there."""
+    require_positive(pairs=pairs, processes=processes, sampling_steps=sampling_steps)
+    measure_and_print(
+        "compare-regions",
+        output,
+        lambda say: compare_regions.measure(pairs, processes, sampling_steps, say),
+        compare_regions.table,
     )
 
 

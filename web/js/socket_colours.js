@@ -5,6 +5,7 @@ const COLOURS = {
   ANIMA_REFERENCE_CONTEXT: '#f2709c', // what was learned
   ANIMA_REFERENCES: '#5fc9c0', // pictures to learn from
   ANIMA_TRAINING_OPTIONS: '#c3a6ff',
+  ANIMA_CONTEXT_SCHEDULE: '#9fd356',
   LOSS_MAP: '#e8b04b'
 }
 
