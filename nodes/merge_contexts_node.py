@@ -42,7 +42,9 @@ class MergeContexts(io.ComfyNode):
                     "are whole at 0.5.",
                 ),
             ],
-            outputs=[Context.Output("context", tooltip="For Patch Model, Apply Context to Conditioning, Save Context.")],
+            outputs=[
+                Context.Output("context", tooltip="For Patch Model, Apply Context to Conditioning, Save Context.")
+            ],
         )
 
     @classmethod

@@ -20,7 +20,13 @@ class ContextScaleSchedule(io.ComfyNode):
             display_name="Context Scale Schedule",
             category=USE,
             description="A scale that changes while sampling goes on: let the context begin late, fade or end early.",
-            search_aliases=["context schedule", "scale curve", "context strength schedule", "fade context", "keyframes"],
+            search_aliases=[
+                "context schedule",
+                "scale curve",
+                "context strength schedule",
+                "fade context",
+                "keyframes",
+            ],
             inputs=[
                 io.String.Input(
                     "points",

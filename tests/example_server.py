@@ -21,7 +21,9 @@ OFFICIAL_NAMES = {
 }
 PACK_FOLDER = "ComfyUI-AnimaFastTrain"  # as git clone names it
 CONTEXTS = "anima_contexts"
-SAVED_CONTEXT = f"{CONTEXTS}/my_character_00001_.safetensors"  # what the first run of the first example writes
+# What the first run of the first example writes, and others that the examples name.
+SAVED = ("my_character", "my_other_character", "my_style")
+SAVED_CONTEXTS = [f"{CONTEXTS}/{name}_00001_.safetensors" for name in SAVED]
 
 
 def example_server(
@@ -40,15 +42,16 @@ def example_server(
     return server
 
 
-def pretend_saved_context(server: ComfyServer) -> None:
-    """For a frontend that only lists it: the context file that the second example names."""
-    (server.base / "models" / SAVED_CONTEXT).touch()
+def pretend_saved_contexts(server: ComfyServer) -> None:
+    """For a frontend that only lists them: the context files that the examples name."""
+    for name in SAVED_CONTEXTS:
+        (server.base / "models" / name).touch()
 
 
 def frontend_server(installation: Installation, folder: Path, settings: dict[str, Any]) -> ComfyServer:
     """For a browser: the examples find their files, and the frontend has these settings."""
     server = example_server(installation, installation.make_checkpoints(), folder)
-    pretend_saved_context(server)
+    pretend_saved_contexts(server)
     configure_frontend(server, settings)
     return server
 

@@ -50,6 +50,9 @@ def test_there_is_an_example_for_every_task() -> None:
         "check_the_mask_and_the_loss",
         "watch_training_and_compare",
         "one_character_in_four_poses",
+        "two_characters_by_regions",
+        "let_go_of_the_context_near_the_end",
+        "a_character_and_a_style_in_one_context",
     }
 
 

@@ -22,8 +22,8 @@ from example_graphs import EXAMPLES
 from example_server import frontend_server
 from frontend_page import SETTINGS, FrontendPage, launch
 from graph_parts import Example
-from playwright.sync_api import sync_playwright
 from placing_graphs import PLACING_EXAMPLES
+from playwright.sync_api import sync_playwright
 from reference_graphs import REFERENCE_EXAMPLES
 
 FOLDER = Path(__file__).parents[2] / "example_workflows"

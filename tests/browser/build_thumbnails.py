@@ -103,7 +103,7 @@ def cards(empty: Image.Image) -> dict[str, str]:
         ),
         "02_draw_a_saved_character": card(
             "A saved character,<br>drawn again",
-            '<div class="file">my_character<br>.safetensors</div>',
+            context_file("my_character"),
             two_results(),
         ),
         "03_a_cut_out_character": card(
@@ -135,7 +135,37 @@ def cards(empty: Image.Image) -> dict[str, str]:
         "11_one_character_in_four_poses": card(
             "One character<br>in four poses", shown(dimmed, 224, 280), four_results()
         ),
+        "12_two_characters_by_regions": card(
+            "Two characters,<br>each in her own half",
+            context_file("my_character") + context_file("my_other_character"),
+            "".join(shown(two_characters(column), 290, 290) for column in (1, 3)),
+        ),
+        "13_let_go_of_the_context_near_the_end": card(
+            "A context that lets go<br>near the end", context_file("my_character"), schedule()
+        ),
+        "14_a_character_and_a_style_in_one_context": card(
+            "A character and a style<br>become one context",
+            context_file("my_character") + context_file("my_style"),
+            context_file("merged"),
+        ),
     }
+
+
+def context_file(name: str) -> str:
+    return f'<div class="file">{name}<br>.safetensors</div>'
+
+
+def two_characters(column: int) -> Image.Image:
+    """Of the picture that compare-regions writes, a sample in which each half reads its own context."""
+    left, top = 16 + column * 264, 616
+    return Image.open(IMAGES / "two_characters.jpg").crop((left, top, left + 256, top + 256))
+
+
+def schedule() -> str:
+    """Scale over the part of sampling that has passed."""
+    line = '<polyline points="20,40 206,40 206,200 330,200" fill="none" stroke="#f2709c" stroke-width="9"/>'
+    axes = '<polyline points="20,10 20,210 330,210" fill="none" stroke="#8b93a3" stroke-width="4"/>'
+    return f'<svg width="340" height="220">{axes}{line}</svg><small>scale while sampling</small>'
 
 
 def upper(picture: Image.Image) -> Image.Image:

@@ -58,7 +58,7 @@ Each prompt reads a context of its own, and counts in its own half of the pictur
                 + """
 1. **On the left**, **On the right**: what each does. Both say `2girls` and the same place, so that the halves become one
    picture.
-2. **Press Run**.
+2. Press **Run**.
 
 - *Regions of another shape*: connect a painted mask to **Conditioning (Set Mask)** in place of the halves. The two should
   cover the whole picture.
@@ -78,8 +78,8 @@ Each prompt reads a context of its own, and counts in its own half of the pictur
                     [
                         Node("nowhere", "SolidMask", {"value": 0.0, "width": 1024, "height": 1024}, size=(270, 0)),
                         Node("half", "SolidMask", {"value": 1.0, "width": 512, "height": 1024}, size=(270, 0)),
-                        Node("left_half", "MaskComposite", {"x": 0, "y": 0, "operation": "add"}, "Left", (270, 0)),
-                        Node("right_half", "InvertMask", title="Right", size=(270, 0)),
+                        Node("left_half", "MaskComposite", {"x": 0, "y": 0, "operation": "add"}, "Left half", (270, 0)),
+                        Node("right_half", "InvertMask", title="Right half", size=(270, 0)),
                     ]
                 ],
             )
@@ -126,7 +126,7 @@ Each prompt reads a context of its own, and counts in its own half of the pictur
 )
 
 LET_GO = Example(
-    "13_let_go_of_the_context_after_60_percent",
+    "13_let_go_of_the_context_near_the_end",
     [
         [
             note(
@@ -139,7 +139,9 @@ until 60 %, then nothing, so that the last details come from Anima alone.
 - `0:0, 0.2:1`: the prompt decides the composition first.
 - `0:1, 1:0.3`: it fades from beginning to end.
 
-Run the workflow **01_your_character_from_one_picture** first, which saves a character, and choose it in **Load Context**.
+1. Run the workflow **01_your_character_from_one_picture** first, which saves a character.
+2. Choose it in **Load Context**.
+3. Press **Run**.
 """
                 + MODEL_FILES,
                 360,
@@ -174,6 +176,8 @@ MERGED = Example(
 **Merge Contexts** makes one context of two, which **Save Context** keeps: a character that was learned from one picture, and
 a way of drawing that was learned from another (workflow **08_learn_a_whole_picture_or_style**).
 
+Choose both in the two **Load Context**. Press **Run**.
+
 - *concatenate* keeps both whole at **weight** 0.5. Above it the first one, below it the second one is held back.
 - The merged context says in its file what both were trained with.
 - Two *characters* mix when they are merged. To keep them apart, see **12_two_characters_by_regions**.
@@ -191,9 +195,11 @@ a way of drawing that was learned from another (workflow **08_learn_a_whole_pict
                     [
                         saved("character", "my_character", "Load Context (character)"),
                         saved("style", "my_style", "Load Context (style)"),
+                    ],
+                    [
                         Node("merge", "AnimaFastTrainMergeContexts", size=(300, 0)),
                         Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": "merged"}, size=(300, 130)),
-                    ]
+                    ],
                 ],
             ),
         ],

@@ -24,8 +24,16 @@ SEARCHES = {
     "save character": "Save Context",
     "check mask": "Preview Training Mask",
     "loss curve": "Plot Training",
+    "two characters": "Apply Context to Conditioning",
+    "merge context": "Merge Contexts",
 }
-OWN_TYPES = ("ANIMA_REFERENCE_CONTEXT", "ANIMA_REFERENCES", "ANIMA_TRAINING_OPTIONS", "LOSS_MAP")
+OWN_TYPES = (
+    "ANIMA_REFERENCE_CONTEXT",
+    "ANIMA_REFERENCES",
+    "ANIMA_TRAINING_OPTIONS",
+    "ANIMA_CONTEXT_SCHEDULE",
+    "LOSS_MAP",
+)
 GRAY = {"#AAA", "#aaa", "#999", "", None}
 
 

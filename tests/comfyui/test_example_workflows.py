@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from comfyui_installation import Installation
 from comfyui_server import ComfyServer, Finished
@@ -15,7 +17,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from example_server import example_server
+from example_server import SAVED_CONTEXTS, example_server
 from saved_workflow import EXAMPLE_FILES, SavedWorkflow, recorded_object_info
 
 # What the artist brings to an example, in the order of its Load Image nodes; elsewhere it is example.png with a painted
@@ -33,6 +35,7 @@ BROUGHT_THEN = {
 }
 CAPTIONS = {"front.png": "1girl, standing", "side view.png": "1girl, from side"}
 CHARACTER = 0.6 * 0.8 * math.pi / 4  # the ellipse's share of the picture
+HALF = 512  # the width of a mask for half of a picture
 SMALL = {"training_image_size": 128, "width": 128, "height": 128, "train_steps": 2, "steps": 2}
 # What shows something to the user, and under which name /history keeps it.
 SHOWN = {
@@ -106,7 +109,10 @@ def smaller(path: Path, brought: Sequence[str] = ()) -> dict[str, dict[str, Any]
     prompt = SavedWorkflow(path, recorded_object_info()).prompt()
     for node in prompt.values():
         # A widget that something is wired to keeps its link.
-        node["inputs"].update({key: value for key, value in SMALL.items() if key in node["inputs"]})
+        given = {key: value for key, value in SMALL.items() if key in node["inputs"]}
+        if node["inputs"].get("width") == HALF:
+            given["width"] //= 2
+        node["inputs"].update(given)
     for node, file in zip(nodes_of(prompt, "LoadImage"), brought, strict=False):
         node["inputs"]["image"] = file
     return prompt
@@ -142,15 +148,58 @@ def coverages(told: str) -> list[float]:
 
 @pytest.mark.parametrize("name", EXAMPLE_FILES)
 def test_it_runs_and_shows_its_results(server_with_files: ComfyServer, name: str):
-    if name == "draw_a_saved_character":  # loads what the other saves
-        server_with_files.run_well(small("your_character_from_one_picture"))
     prompt = small(name)
+    if nodes_of(prompt, "AnimaFastTrainLoadContext"):
+        save_contexts(server_with_files)
     finished = server_with_files.run_well(prompt)
     results = shown(prompt, finished)
     assert results and all(results.values())
     for id, node in prompt.items():
         if node["class_type"] == "SaveImage":
             assert server_with_files.picture(finished, id).shape[:2] == (128, 128)
+
+
+def save_contexts(server: ComfyServer) -> None:
+    """What the first example saves, also under the other names that examples load."""
+    server.run_well(small("your_character_from_one_picture"))
+    first, *others = [server.base / "models" / name for name in SAVED_CONTEXTS]
+    for other in others:
+        shutil.copy(first, other)
+
+
+def test_two_regions_show_what_each_of_their_contexts_brings(server_with_files: ComfyServer):
+    save_contexts(server_with_files)
+    prompt = small("two_characters_by_regions")
+    (saved,) = (id for id, node in prompt.items() if node["class_type"] == "SaveImage")
+    (sampler,) = nodes_of(prompt, "KSampler")
+    sampler["inputs"]["steps"] = 1  # later steps carry each half's context on into the other
+
+    def drawn(left: float, right: float) -> numpy.ndarray:
+        for node, scale in zip(nodes_of(prompt, "AnimaFastTrainApplyContext"), (left, right), strict=True):
+            node["inputs"]["reference_context_scale"] = scale
+        return server_with_files.latent(server_with_files.run_well(prompt | latent), "latent")
+
+    latent = {
+        "latent": {
+            "class_type": "SaveLatent",
+            "inputs": {"samples": [decoded_from(prompt), 0], "filename_prefix": "tests/latent"},
+        }
+    }
+    del prompt[saved]
+    neither, left, right, both = (drawn(*scales) for scales in ((0, 0), (1, 0), (0, 1), (1, 1)))
+    middle = neither.shape[-1] // 2
+    for changed, own, other in (
+        (left, slice(0, middle), slice(middle, None)),
+        (right, slice(middle, None), slice(0, middle)),
+    ):
+        assert numpy.abs(changed - neither)[..., own].max() > 1e-3
+        numpy.testing.assert_allclose(changed[..., other], neither[..., other], atol=1e-3)
+        numpy.testing.assert_allclose(both[..., own], changed[..., own], atol=1e-3)
+
+
+def decoded_from(prompt: dict[str, dict]) -> str:
+    (decode,) = nodes_of(prompt, "VAEDecode")
+    return decode["inputs"]["samples"][0]
 
 
 def test_the_first_run_learns_the_bundled_drawing_and_then_the_artists_own_picture(server_with_files: ComfyServer):

@@ -174,7 +174,7 @@ def compare_regions_command(
     measure_and_print(
         "compare-regions",
         output,
-        lambda say: compare_regions.measure(pairs, processes, sampling_steps, say),
+        lambda say: compare_regions.measure(pairs, output, processes, sampling_steps, say),
         compare_regions.table,
     )
 

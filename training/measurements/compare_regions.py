@@ -1,16 +1,17 @@
 """Measures whether two contexts keep to their regions: two characters in one picture, each on its own half.
 
-Samples of `2girls` prompts are drawn in four ways: each half reads its own context; one half alone reads one; all of the
-picture reads both, as two Patch Models in a row do; nothing does.
+Samples of `2girls` prompts are drawn in four ways: each half reads its own context; one half alone reads one; all of
+the picture reads both, as two Patch Models in a row do; nothing does.
 """
 
 from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,10 +19,12 @@ from torch import Tensor
 from ...masking.pixels import tensor_of
 from ..diffusion.sampling import Guidance, Region, sample_regions
 from ..miniature import scene
+from ..miniature.backbone import to_pictures
 from ..miniature.background import Backdrop, draw_backdrop
 from ..miniature.identity import Character
 from ..miniature.judge import Reading
 from ..miniature.scene import SIDE, Person, Scene
+from ..reports.image_grid import GridRow, labelled_grid
 from ..trainables.combine import merge
 from ..trainables.context_file import ReferenceContext
 from .carry_runs import GUIDANCES, train
@@ -67,10 +70,11 @@ class Picture:
         return scene.render([Person(left if pose.x < 0.5 else right, pose) for pose in poses], self.backdrop)
 
 
-def measure(pairs: int, processes: int, sampling_steps: int, say: Callable[[str], None]) -> list[Row]:
-    """Rows for each pair of references, both halves and both guidances, in the order of the pairs."""
+def measure(pairs: int, folder: Path, processes: int, sampling_steps: int, say: Callable[[str], None]) -> list[Row]:
+    """Rows for each pair of references, both halves and both guidances, in the order of the pairs. A picture of each
+    pair's samples is kept in `folder`."""
     rows: list[Row] = []
-    work = partial(run_pair, sampling_steps=sampling_steps)
+    work = partial(run_pair, folder=folder, sampling_steps=sampling_steps)
     for pair, found in run_each(work, range(pairs), processes):
         rows += found
         means = [statistics.fmean(row.own for row in found if row.placed == placed) for placed in (REGIONS, ALONE)]
@@ -78,28 +82,35 @@ def measure(pairs: int, processes: int, sampling_steps: int, say: Callable[[str]
     return sorted(rows, key=lambda row: row.left)
 
 
-def run_pair(number: int, sampling_steps: int) -> list[Row]:
+def run_pair(number: int, folder: Path, sampling_steps: int) -> list[Row]:
     """Trains both references at the defaults, and draws and reads the samples of all ways."""
+    judge = bundled_models()[1]
     seeds = FIRST_SEED + 2 * number, FIRST_SEED + 2 * number + 1
     yards = [Yardstick(*bundled_models(), seed, sampling_steps) for seed in seeds]
     first, second = (train(yard, DEFAULTS).trained for yard in yards)
     both = merge(first, second, 0.5, "concatenate")
     pair = yards[LEFT].who, yards[RIGHT].who
     pictures = pictures_of(number, pair)
-    truth = read_true_pictures(pictures, pair), read_true_pictures(pictures, pair[::-1])
+    true = true_pictures(pictures, pair)
+    truth = judge.read(true), judge.read(true_pictures(pictures, pair[::-1]))
     rows = []
     for guidance in GUIDANCES:
-        base, placed, left, right, everywhere = (
-            read_samples(pictures, halves, guidance, sampling_steps)
+        samples = [
+            torch.cat([draw(picture.prompt, halves, guidance, sampling_steps) for picture in pictures])
             for halves in ((None, None), (first, second), (first, None), (None, second), (both, both))
-        )
+        ]
+        base, placed, left, right, everywhere = map(judge.read, samples)
         for way, readings in ((REGIONS, (placed, placed)), (ALONE, (left, right)), (EVERYWHERE, (everywhere,) * 2)):
             for half, name in ((LEFT, "left"), (RIGHT, "right")):
                 own, other = (
-                    shown(readings[half].person(half), base.person(half), true.person(half), who)
-                    for true, who in zip(truth, (pair[half], pair[1 - half]), strict=True)
+                    shown(readings[half].person(half), base.person(half), whole.person(half), who)
+                    for whole, who in zip(truth, (pair[half], pair[1 - half]), strict=True)
                 )
                 rows.append(Row(*seeds, name, guidance, way, own, other))
+    shown_rows = {"without contexts": samples[0], REGIONS: samples[1], EVERYWHERE: samples[4]}
+    sheet = [GridRow(way, to_pictures(images[::SEEDS])) for way, images in shown_rows.items()]
+    sheet.insert(0, GridRow("true pictures of the two", to_pictures(true), faint=True))
+    labelled_grid(sheet, cell_width=2 * SIDE).save(folder / f"regions_{number}.png")
     return rows
 
 
@@ -114,17 +125,11 @@ def pictures_of(number: int, pair: tuple[Character, Character]) -> list[Picture]
     return found
 
 
-def read_true_pictures(pictures: Sequence[Picture], pair: tuple[Character, Character]) -> Reading:
-    """What the judge reads where this pair stands in the pictures, left and right."""
-    backbone, judge = bundled_models()
+def true_pictures(pictures: Sequence[Picture], pair: tuple[Character, Character]) -> Tensor:
+    """[PROMPTS,H,W,3] of this pair, left and right, as the model's codec gives them back."""
+    backbone, _ = bundled_models()
     drawn = torch.stack([tensor_of(picture.with_characters(*pair).picture) for picture in pictures])
-    return judge.read(backbone.decode(backbone.encode_image(drawn)))
-
-
-def read_samples(pictures: Sequence[Picture], halves: Halves, guidance: float, sampling_steps: int) -> Reading:
-    """What the judge reads in SEEDS samples of each picture's prompt."""
-    _, judge = bundled_models()
-    return judge.read(torch.cat([draw(picture.prompt, halves, guidance, sampling_steps) for picture in pictures]))
+    return backbone.decode(backbone.encode_image(drawn))
 
 
 def draw(prompt: str, halves: Halves, guidance: float, sampling_steps: int) -> Tensor:
@@ -134,9 +139,7 @@ def draw(prompt: str, halves: Halves, guidance: float, sampling_steps: int) -> T
     shape = (backbone.transformer.size.in_channels, cells, cells)
     noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in range(SEEDS)])
     conditioning = backbone.encode_prompt(prompt)
-    regions = [
-        Region(half_mask(half, cells), conditioning, _tokens_at(context)) for half, context in enumerate(halves)
-    ]
+    regions = [Region(half_mask(half, cells), conditioning, _tokens_at(context)) for half, context in enumerate(halves)]
     away = Guidance(guidance, backbone.encode_prompt(""))
     return backbone.decode(sample_regions(backbone, noise, regions, sampling_steps, away))
 

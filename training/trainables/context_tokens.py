@@ -69,7 +69,10 @@ class ContextTokens:
         """The same at a strength, and each block at one of its own beside it where `blocks` has one for each."""
         scales = scale * torch.tensor(blocks or [1.0] * self.num_blocks)
         return ContextTokens(
-            **{name: tensor * scales.to(tensor).view(-1, *[1] * (tensor.ndim - 1)) for name, tensor in self.tensors().items()}
+            **{
+                name: tensor * scales.to(tensor).view(-1, *[1] * (tensor.ndim - 1))
+                for name, tensor in self.tensors().items()
+            }
         )
 
     def part(self, tokens: slice) -> ContextTokens:

@@ -1,7 +1,8 @@
 """A context's scale as a function of how far sampling has come.
 
 An artist writes points `0:1, 0.6:1, 0.6:0`: percent of the sampling schedule and scale. Between points the scale is on
-the line from one to the next; a percent that stands twice is a jump; before the first and after the last point it stays.
+the line from one to the next; a percent that stands twice is a jump; before the first and after the last point it
+stays.
 """
 
 from __future__ import annotations

@@ -38,9 +38,7 @@ def in_region(conditioning: list, mask: torch.Tensor) -> list:
     return [[vectors, {**values, "mask": mask, "mask_strength": 1.0}] for vectors, values in conditioning]
 
 
-def sampled(
-    model: ModelPatcher, positive: list, negative: list | None = None, steps: int = STEPS
-) -> torch.Tensor:
+def sampled(model: ModelPatcher, positive: list, negative: list | None = None, steps: int = STEPS) -> torch.Tensor:
     """The latents [1,16,1,SIDE,SIDE] that ComfyUI's sampler gives."""
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", steps)
     return comfy.samplers.sample(
@@ -76,10 +74,7 @@ def predictions_by_prompt(model: ModelPatcher, positive: list) -> list[torch.Ten
     sampled(noting, positive)
     per_step = len(calls) // STEPS
     return [
-        row
-        for predicted, kinds in calls[:per_step]
-        for row, kind in zip(predicted, kinds, strict=True)
-        if kind == 0
+        row for predicted, kinds in calls[:per_step] for row, kind in zip(predicted, kinds, strict=True) if kind == 0
     ]
 
 
