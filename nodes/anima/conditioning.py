@@ -28,9 +28,9 @@ class Reading:
 class ContextHook(TransformerOptionsHook):
     """What all rows of its conditioning read. The model is known when sampling begins."""
 
-    def __init__(self, reading: Reading | None = None) -> None:  # None only in ComfyUI's `clone`, which fills it in
+    def __init__(self, reading: Reading | None = None) -> None:
         super().__init__(transformers_dict={}, hook_scope=EnumHookScope.HookedOnly)
-        self._reading = reading
+        self._reading: Reading = reading  # type: ignore[assignment]  # None only until `clone` has filled it in
         self._patch: tuple[Any, ContextPatch] | None = None
 
     def clone(self) -> ContextHook:

@@ -89,9 +89,7 @@ def test_compare_regions_writes_rows_pictures_and_a_table(
     rows = json.loads((tmp_path / "compare-regions.json").read_text())
     assert len(rows) == 2 * 2 * 3
     assert {(row["half"], row["placed"]) for row in rows} == {
-        (half, placed)
-        for half in ("left", "right")
-        for placed in ("each on its half", "one alone", "both everywhere")
+        (half, placed) for half in ("left", "right") for placed in ("each on its half", "one alone", "both everywhere")
     }
     assert (tmp_path / "regions_0.png").stat().st_size > 1000
     assert "| each on its half |" in capsys.readouterr().out

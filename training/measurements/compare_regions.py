@@ -117,7 +117,7 @@ def run_pair(number: int, folder: Path, sampling_steps: int) -> list[Row]:
 def pictures_of(number: int, pair: tuple[Character, Character]) -> list[Picture]:
     """PROMPTS pictures of two in one framing, before backgrounds in none of their colours."""
     rng = random.Random(f"regions {number}")
-    found = []
+    found: list[Picture] = []
     while len(found) < PROMPTS:
         backdrop = draw_backdrop(rng)
         if all(scene.stands_out(who, backdrop) for who in pair):
