@@ -3,7 +3,7 @@
     python tests/training/judge_batches.py kills 20
     python tests/training/judge_batches.py cluster 30
 
-`kills` kills the command so many times by SIGKILL, two commands on one store at a time, until all rows are there.
+`kills` kills the command, and now and then a worker, so many times by SIGKILL, two commands on one store at a time.
 `cluster` trains so many rows on a Ray cluster of three nodes on this machine (it needs the package ray), kills a node
 on the way, then the command itself, and starts that again. In both the contexts have to be those of a run that nobody
 disturbed, bit by bit, and each has to be trained to its end once. A third argument is the seed.
@@ -11,19 +11,29 @@ disturbed, bit by bit, and each has to be trained to its end once. A third argum
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from small_batch import contexts, records, require_trained_once, start, write_manifest
 
-ROWS_KILLED = 8
+from anima_fast_train.training.manifests import boot
+from anima_fast_train.training.manifests.store import IDENTITY, Attempt, Record, Store
+
+ROWS_KILLED = 6
+WORKERS_TOO = 0.4  # of the kills, just before
 # Of the rows: when the node and when the command are killed.
 NODE_DIES, COMMAND_DIES = 0.3, 0.6
 
@@ -40,32 +50,53 @@ def undisturbed(folder: Path, rows: int) -> tuple[dict[str, bytes], float]:
 def judge_kills(count: int, seed: int, folder: Path) -> dict[str, object]:
     chance = random.Random(f"batches {seed}")
     whole, seconds = undisturbed(folder / "whole", ROWS_KILLED)
-    manifest, store = write_manifest(folder / "killed", ROWS_KILLED), folder / "store"
-    kills, rounds, stores = 0, 0, 0
-    while kills < count:
-        running = [start(manifest, folder / f"out{number}", "--store", str(store)) for number in range(2)]
-        for run in running:
-            try:
-                run.wait(chance.uniform(0, seconds))
-            except subprocess.TimeoutExpired:
+    manifest = write_manifest(folder / "killed", ROWS_KILLED)
+    killed: Counter[str] = Counter()
+    attempts: list[Attempt] = []
+    stores = 0
+    while killed.total() < count:
+        store, stores = folder / f"store{stores}", stores + 1
+        while len(contexts(store)) < ROWS_KILLED and killed.total() < count:
+            running = [start(manifest, folder / f"out{number}", "--store", str(store)) for number in range(2)]
+            for run in running:
+                wait_until(functools.partial(have_begun, store, chance.randint(0, ROWS_KILLED)), run)
+                time.sleep(chance.uniform(0, seconds / ROWS_KILLED))
+                if chance.random() < WORKERS_TOO:
+                    killed["worker"] += kill_a_worker(store)
+                killed["command"] += run.poll() is None
                 run.kill()
-                kills += 1
-            run.communicate()
-        rounds += 1
-        kept = contexts(store)
-        assert kept.items() <= whole.items(), "a context is not the one of the undisturbed run"
-        if len(kept) == ROWS_KILLED:
-            require_settled(manifest, folder / "out0", store, ROWS_KILLED)
-            stores += 1
-            store = folder / f"store{stores}"
-    require_settled(manifest, folder / "out0", store, ROWS_KILLED)
-    assert contexts(store) == whole
-    resumed = sum(attempt.from_step > 0 for record in records(store).values() for attempt in record.attempts)
+                run.communicate()
+            assert contexts(store).items() <= whole.items(), "a context is not the one of the undisturbed run"
+        require_settled(manifest, folder / "out0", store, ROWS_KILLED)
+        assert contexts(store) == whole
+        attempts += [attempt for record in records(store).values() for attempt in record.attempts]
     return {
-        "kills": kills, "rounds": rounds, "rows": ROWS_KILLED, "stores filled": stores + 1,
-        "attempts in the last store": sum(len(record.attempts) for record in records(store).values()),
-        "of them from a checkpoint": resumed, "seconds of an undisturbed run": round(seconds, 1),
+        "killed": dict(killed), "stores": stores, "rows in each": ROWS_KILLED, "attempts": len(attempts),
+        "of them from a checkpoint": sum(attempt.from_step > 0 for attempt in attempts),
+        "seconds of an undisturbed run": round(seconds, 1),
     }  # fmt: skip
+
+
+def begun(store: Path) -> list[Record]:
+    names = (path.stem for path in store.glob("*.json") if path.name != IDENTITY)
+    return [Store(store).record(name) for name in names]
+
+
+def have_begun(store: Path, count: int) -> bool:
+    return len(begun(store)) >= count
+
+
+def kill_a_worker(store: Path) -> bool:
+    """One that is training now, if there is one."""
+    for record in begun(store):
+        if record.attempts and not record.attempts[-1].finished:
+            process = record.attempts[-1].process
+            with suppress(ProcessLookupError, FileNotFoundError):
+                # It may have died, and its number may be another's by now.
+                if str(boot.ROOT) in Path(f"/proc/{process}/cmdline").read_text():
+                    os.kill(process, signal.SIGKILL)
+                    return True
+    return False
 
 
 def require_settled(manifest: Path, output: Path, store: Path, rows: int) -> None:
@@ -90,6 +121,7 @@ def judge_cluster(rows: int, folder: Path) -> dict[str, object]:
         at_node = wait_for(store, round(rows * NODE_DIES), first)
         cluster.remove_node(nodes[0], allow_graceful=False)
         at_command = wait_for(store, round(rows * COMMAND_DIES), first)
+        assert first.poll() is None, first.communicate()[0]
         first.kill()
         first.communicate()
         second = start(manifest, folder / "out", *options)
@@ -111,10 +143,14 @@ def judge_cluster(rows: int, folder: Path) -> dict[str, object]:
 
 def wait_for(store: Path, count: int, run: subprocess.Popen[str]) -> int:
     """Until so many contexts are there; how many."""
-    while (found := len(contexts(store))) < count:
-        assert run.poll() is None, run.communicate()[0]
+    wait_until(lambda: len(contexts(store)) >= count, run)
+    return len(contexts(store))
+
+
+def wait_until(happened: Callable[[], bool], run: subprocess.Popen[str]) -> None:
+    """Or until the command has ended."""
+    while not happened() and run.poll() is None:
         time.sleep(0.01)
-    return found
 
 
 def main() -> None:
