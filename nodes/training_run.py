@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import comfy.model_management as management
 import torch
 from comfy.model_patcher import ModelPatcher
 from comfy_api.latest import io, ui
@@ -28,6 +26,7 @@ from ..training.resuming.run_state import CheckpointPlan, TrainingState
 from ..training.settings import TrainingSettings
 from ..training.train_context import train_context_tokens
 from .anima.backbone import AnimaBackbone, anima_backbone
+from .anima.within_memory import within_memory
 from .folders.contexts import save_as_new_file
 from .live.channel import Channel
 from .live.finish import REQUESTS
@@ -149,18 +148,12 @@ def train_within_memory(
     notes = [] if previews is None else previews.notes
     watched.phases.pace.rows = settings.steps * settings.batch_size * settings.gradient_accumulation
 
-    def train(progress: LiveProgress) -> TrainingResult:
+    progress = LiveProgress(previewer, watched.phases, previews)
+
+    def train() -> TrainingResult:
+        nonlocal progress
+        progress = LiveProgress(previewer, watched.phases, previews)
         return train_context_tokens(backbone, references, settings, progress, checkpoints, resume, watched.finish)
 
-    progress = LiveProgress(previewer, watched.phases, previews)
-    try:
-        return train(progress), tuple(notes)
-    except Exception as error:
-        can_save_memory = backbone.recompute == "auto" and not backbone.recomputes
-        if progress.steps_done > 0 or not can_save_memory or not management.is_oom(error):
-            raise
-    # Out here the exception is gone, and with it the tensors that its traceback held.
-    gc.collect()
-    management.soft_empty_cache()
-    backbone.recompute_always()
-    return train(LiveProgress(previewer, watched.phases, previews)), (OUT_OF_MEMORY_NOTE, *notes)
+    result, again = within_memory(backbone, train, lambda: progress.steps_done)
+    return result, (*((OUT_OF_MEMORY_NOTE,) if again else ()), *notes)

@@ -17,6 +17,7 @@ from ..references.reference_list import ReferenceList
 from ..settings import TrainingSettings
 from ..trainables.context_file import ReferenceContext
 from . import outputs
+from .batch_command import batch
 from .declared_options import DEFAULTS, Seed
 from .errors import sentence_of
 from .image_commands import collage, preview_mask
@@ -48,6 +49,7 @@ def demo(output: Output = Path("output/demo"), seed: Seed = DEFAULTS.seed) -> No
 
 
 app.command()(train)
+app.command()(batch)
 app.command()(preview_mask)
 app.command()(collage)
 

@@ -3,8 +3,6 @@ is not lost."""
 
 from __future__ import annotations
 
-import errno
-import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -13,10 +11,10 @@ from pathlib import Path
 
 from ...masking.wording import printable, quoted
 from ..files.atomic_file import remove_abandoned, save_numbered, written_beside
+from ..files.file_lock import file_lock
 from ..trainables.context_file import ReferenceContext
 
 LOCK = ".training.lock"
-_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
 def require_writable(folder: Path, names: Iterable[str] = ()) -> Path:
@@ -39,23 +37,13 @@ def require_writable(folder: Path, names: Iterable[str] = ()) -> Path:
 def held_alone(folder: Path) -> Iterator[None]:
     """The folder belongs to this process until the end; what died in it before is cleared away.
 
-    The system lets go of the lock when a process ends in whatever way, so that none is ever left behind. Raises
-    ValueError where another process holds it.
+    Raises ValueError where another process holds it.
     """
-    path = folder / LOCK
-    lock = _locked(path)
-    if lock is None:
-        raise ValueError(f"output folder {quoted(folder)} is used by another training, expected one of its own")
-    try:
+    with file_lock(folder / LOCK) as held:
+        if not held:
+            raise ValueError(f"output folder {quoted(folder)} is used by another training, expected one of its own")
         remove_abandoned(folder, at_once=True)
         yield
-    finally:
-        if os.name == "nt":  # where an open file cannot be deleted
-            os.close(lock)
-        with suppress(OSError):
-            path.unlink()
-        if os.name != "nt":
-            os.close(lock)
 
 
 @contextmanager
@@ -96,34 +84,3 @@ def _other_places() -> list[Path]:
     with suppress(OSError):  # no folder is fit for temporary files
         places.append(Path(tempfile.gettempdir()))
     return places
-
-
-def _locked(path: Path) -> int | None:
-    """An open file that this process alone has locked, or None where another has. The name may have been deleted and
-    made anew between opening and locking: then what was locked is not what others will open."""
-    while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _lock(lock)
-            if os.name == "nt" or os.path.samestat(os.fstat(lock), os.stat(path)):
-                return lock
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            if error.errno not in _HELD:
-                return lock  # a network drive that knows no locks
-            os.close(lock)
-            return None
-        os.close(lock)
-
-
-def _lock(descriptor: int) -> None:
-    """Raises OSError where another process holds it."""
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
