@@ -20,6 +20,7 @@ from . import outputs
 from .declared_options import DEFAULTS, Seed
 from .errors import sentence_of
 from .image_commands import collage, preview_mask
+from .library_commands import library
 from .measurement_commands import add_measurements
 from .option_groups import read_framing
 from .output_folder import require_writable
@@ -75,6 +76,7 @@ def sample_reference(seed: Seed = 0, output: Output = Path("output/reference")) 
     typer.echo(f"{folder}: reference.png, mask.png, prompt.txt ({drawn.prompt})")
 
 
+app.add_typer(library, name="library")
 app.command()(pretrain)
 app.command()(pretrain_judge)
 add_measurements(app)
