@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 from .add_reference_node import AddReference
 from .collage_node import ReferenceCollage
 from .compare_contexts_node import CompareContexts
+from .context_info_node import ContextInfo
 from .example_reference_node import ExampleReference
 from .folders.context_routes import register_context_routes
 from .folders.contexts import register_folder
@@ -46,6 +47,7 @@ class AnimaFastTrainExtension(ComfyExtension):
             ReferenceCollage,
             SaveContext,
             LoadContext,
+            ContextInfo,
             PlotTraining,
             CompareContexts,
         ]

@@ -7,14 +7,12 @@ import os
 import folder_paths
 from comfy_api.latest import io
 
-from ..masking.wording import printable
+from ..training.reports.context_description import describe_context
 from ..training.trainables.context_file import ReferenceContext
 from .folders.contexts import FOLDER, context_path
 from .node_schema import USE, node_schema
 from .socket_types import Context
 
-# Of info, in characters: all of a long prompt, and not of a text that only fills the page.
-LONGEST_LINE = 4000
 NOTHING_SAVED = (
     "no context is saved yet: train one, which keeps it for this list, or drop a .safetensors file of a context here"
 )
@@ -78,24 +76,3 @@ class LoadContext(io.ComfyNode):
     def execute(cls, context_name: str) -> io.NodeOutput:
         context = ReferenceContext.load(context_path(context_name))
         return io.NodeOutput(context, describe_context(context))
-
-
-def describe_context(context: ReferenceContext) -> str:
-    """What the file says about its training, a printable line each; what it does not say is left out."""
-    info = context.info
-    lines = [
-        f"model: {info.model_family}, {context.num_blocks} blocks of width {context.context_dim}",
-        f"context tokens: {context.positive.count} for each block",
-        f"prompt: {info.prompt}",
-        f"steps: {info.steps}, learning rate: {info.learning_rate}, seed: {info.seed}",
-        f"references: {info.reference_count}, coverage: {', '.join(f'{share:.1%}' for share in info.coverage)}",
-    ]
-    changed = ", ".join(f"{name} {value}" for name, value in info.changed_settings().items())
-    lines.append(f"settings that are not the defaults: {changed or 'none'}" if info.settings else "settings: not known")
-    if info.inside_before is not None and info.inside_after is not None:
-        lines.append(f"evaluation loss inside the mask: {info.inside_before:.4f} before, {info.inside_after:.4f} after")
-    if info.outside_before is not None and info.outside_after is not None:
-        lines.append(
-            f"evaluation loss outside the mask: {info.outside_before:.4f} before, {info.outside_after:.4f} after"
-        )
-    return "\n".join(printable(line, LONGEST_LINE) for line in lines)

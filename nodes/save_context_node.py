@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from comfy_api.latest import io, ui
+from torch import Tensor
 
+from ..masking.pixels import picture_of
 from ..training.trainables.context_file import ReferenceContext
 from .folders.contexts import save_as_new_file
 from .node_schema import USE, node_schema
+from .recent.thumbnail import with_thumbnail
 from .socket_types import Context
 
 
@@ -37,10 +40,18 @@ class SaveContext(io.ComfyNode):
                     tooltip="The file's name in models/anima_contexts; a number is added. A slash makes a subfolder; "
                     "%year%, %month% and %day% are filled in.",
                 ),
+                io.Image.Input(
+                    "picture",
+                    optional=True,
+                    tooltip="What Load Context shows it by, such as a sample of the character. Without one it is the "
+                    "picture that was learned, gray where the mask is black.",
+                ),
             ],
             outputs=[],
         )
 
     @classmethod
-    def execute(cls, context: ReferenceContext, filename_prefix: str) -> io.NodeOutput:
-        return io.NodeOutput(ui=ui.PreviewText(save_as_new_file(context, filename_prefix)))
+    def execute(cls, context: ReferenceContext, filename_prefix: str, picture: Tensor | None = None) -> io.NodeOutput:
+        shown = None if picture is None or len(picture) == 0 else picture_of(picture[0, ..., :3])
+        name = save_as_new_file(with_thumbnail(context, shown), filename_prefix)
+        return io.NodeOutput(ui=ui.PreviewText(name))

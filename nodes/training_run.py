@@ -27,6 +27,7 @@ from ..training.result import TrainingDiverged, TrainingResult
 from ..training.resuming.run_state import CheckpointPlan, TrainingState
 from ..training.settings import TrainingSettings
 from ..training.train_context import train_context_tokens
+from ..training.trainables.context_file import ReferenceContext
 from .anima.backbone import AnimaBackbone, anima_backbone
 from .folders.contexts import save_as_new_file
 from .live.channel import Channel
@@ -106,7 +107,7 @@ def trained_run(
         noted = noting_enlargement(first.announce(references), framing, enlarged)
         encoded = encode_references(backbone, noted, framing, options.mask_reduction, augmentation, prompts)
         watched.phases.passing = measuring
-        result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, watched)
+        result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, watched, options.begin)
     return FinishedRun(
         context=with_thumbnail(result.trained, first.image),
         info=describe(result, peak.mib, (*enlarged, *notes)),
@@ -137,6 +138,7 @@ def train_within_memory(
     checkpoints: CheckpointPlan | None = None,
     resume: TrainingState | None = None,
     watched: Watched = Watched(),
+    begin: ReferenceContext | None = None,
 ) -> tuple[TrainingResult, tuple[str, ...]]:
     """The result, and notes for the user. With `auto` checkpointing, a first step that does not fit is tried once more
     with it."""
@@ -150,7 +152,9 @@ def train_within_memory(
     watched.phases.pace.rows = settings.steps * settings.batch_size * settings.gradient_accumulation
 
     def train(progress: LiveProgress) -> TrainingResult:
-        return train_context_tokens(backbone, references, settings, progress, checkpoints, resume, watched.finish)
+        return train_context_tokens(
+            backbone, references, settings, progress, checkpoints, resume, watched.finish, begin
+        )
 
     progress = LiveProgress(previewer, watched.phases, previews)
     try:
