@@ -8,14 +8,12 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..training.reports.context_description import describe_context
-from ..training.trainables.context_file import ReferenceContext
+from ..training.trainables.stored_context import load_context
 from .folders.contexts import FOLDER, context_path
 from .node_schema import USE, node_schema
 from .socket_types import Context
 
-NOTHING_SAVED = (
-    "no context is saved yet: train one, which keeps it for this list, or drop a .safetensors file of a context here"
-)
+NOTHING_SAVED = "no context is saved yet: train one, which keeps it for this list, or drop a context or a card here"
 
 
 class LoadContext(io.ComfyNode):
@@ -42,7 +40,7 @@ class LoadContext(io.ComfyNode):
                     "context_name",
                     options=folder_paths.get_filename_list(FOLDER),
                     tooltip="A file in models/anima_contexts; those in recent were kept by training. Choose it by its "
-                    "picture below, or drop a .safetensors file on the node.",
+                    "picture below, or drop a .safetensors file or a PNG card on the node.",
                 ),
             ],
             outputs=[
@@ -74,5 +72,5 @@ class LoadContext(io.ComfyNode):
 
     @classmethod
     def execute(cls, context_name: str) -> io.NodeOutput:
-        context = ReferenceContext.load(context_path(context_name))
+        context = load_context(context_path(context_name))
         return io.NodeOutput(context, describe_context(context))

@@ -28,6 +28,7 @@ from ..training.resuming.run_state import CheckpointPlan, TrainingState
 from ..training.settings import TrainingSettings
 from ..training.train_context import train_context_tokens
 from ..training.trainables.context_file import ReferenceContext
+from ..training.trainables.thumbnail import with_thumbnail
 from .anima.backbone import AnimaBackbone, anima_backbone
 from .folders.contexts import save_as_new_file
 from .live.channel import Channel
@@ -40,7 +41,6 @@ from .live.progress import LiveProgress
 from .options.training_options import TrainingOptions
 from .recent.recent_contexts import FinishedRun, RecentContexts
 from .recent.run_key import run_key
-from .recent.thumbnail import with_thumbnail
 
 OUT_OF_MEMORY_NOTE = "the GPU ran out of memory in the first step, so each block was computed twice (checkpointing on)"
 

@@ -1,4 +1,5 @@
-"""The command `library`: lists a folder of contexts, finds and renames them, and says which files are damaged."""
+"""The commands `library`, which lists a folder of contexts, finds and renames them and says which files are damaged,
+and `card`, which makes a card of a context and a context of a card."""
 
 from __future__ import annotations
 
@@ -10,13 +11,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ...masking.pixels import picture_of
 from ...masking.wording import printable, quoted
-from ..files.atomic_file import move_without_replacing
+from ..files.atomic_file import create_new, move_without_replacing
 from ..files.file_names import place_inside
 from ..files.regular_file import reason_of
+from ..references.image_file import read_image
+from ..trainables.context_card import SUFFIX as CARD_SUFFIX
+from ..trainables.context_card import to_card
 from ..trainables.context_file import ReferenceContext
+from ..trainables.stored_context import SUFFIX, SUFFIXES, load_context, suffix_of
+from ..trainables.thumbnail import picture_of_thumbnail, with_thumbnail
 
-SUFFIX = ".safetensors"
 LONGEST_WORDS = 100  # characters of a prompt in a list
 DAMAGED = 1  # the exit code where a file could not be loaded
 
@@ -48,7 +54,7 @@ def list_contexts(
     for path in context_files(folder):
         name = path.relative_to(folder).as_posix()
         try:
-            context = ReferenceContext.load(path)
+            context = load_context(path)
         except ValueError as error:
             if found(find, name):
                 damaged += 1
@@ -69,11 +75,12 @@ def rename(
     folder: Annotated[Path, typer.Option(help="The folder of contexts.")] = Path("."),
 ) -> None:
     """Rename a context within its folder; what has the new name already is never replaced."""
+    suffix = next((each for each in SUFFIXES if old.strip().lower().endswith(each)), SUFFIX)
     source, target = (
-        place_inside(folder, name, what, f"a context in {quoted(folder, 60)}", SUFFIX)
+        place_inside(folder, name, what, f"a context in {quoted(folder, 60)}", suffix)
         for what, name in (("OLD", old), ("NEW", new))
     )
-    ReferenceContext.load(source)  # what is no context is not moved about
+    load_context(source)  # what is no context is not moved about
     try:
         move_without_replacing(source, target)
     except FileExistsError as error:
@@ -81,6 +88,27 @@ def rename(
     except OSError as error:
         raise ValueError(f"{quoted(old, 60)} cannot be renamed: {reason_of(error)}") from error
     typer.echo(f"{printable(old)} is now {printable(target.relative_to(os.path.abspath(folder)).as_posix())}")
+
+
+def card(
+    file: Annotated[Path, typer.Argument(help="A context to make a card of, or a card to take the context out of.")],
+    output: Annotated[Path, typer.Argument(help="The new file; nothing is replaced.")],
+    picture: Annotated[
+        Path | None, typer.Option(help="What the card shows; without one the small picture that the context carries.")
+    ] = None,
+) -> None:
+    """Make a card, a PNG with a context inside, or take the context out of one."""
+    context = load_context(file)
+    if suffix_of(file) == CARD_SUFFIX:
+        create_new(output, context.to_bytes())
+        typer.echo(f"{printable(output)}: the context of {printable(file)}")
+        return
+    shown = picture_of_thumbnail(context.info.thumbnail) if picture is None else picture_of(read_image(picture).rgb)
+    if shown is None:
+        raise ValueError("no --picture came and this context carries none, expected one for a card")
+    carried = context if picture is None else with_thumbnail(context, shown)
+    create_new(output, to_card(carried, shown))
+    typer.echo(f"{printable(output)}: a card of {printable(file)}")
 
 
 def context_files(folder: Path) -> Iterator[Path]:
@@ -92,7 +120,7 @@ def context_files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
         for name in sorted(names):
-            if name.lower().endswith(SUFFIX):
+            if name.lower().endswith(SUFFIXES):
                 yield Path(place, name)
 
 

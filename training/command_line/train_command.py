@@ -26,6 +26,7 @@ from ..run_options import RunOptions
 from ..settings import TrainingSettings
 from ..train_context import train_context_tokens
 from ..trainables.context_file import ReferenceContext, context_bytes
+from ..trainables.stored_context import load_context
 from . import outputs
 from .declared_options import read_settings, reader, with_options
 from .option_groups import read_augmentation, read_framing, read_references
@@ -68,7 +69,7 @@ def train(
     """Train on your own pictures and masks."""
     augmentation = replace(augmentation, images=aim.images(augmentation.images))
     settings, reduction = aim.settings(settings), checked_reduction(reduction)
-    begin = None if start_context is None else ReferenceContext.load(start_context)
+    begin = None if start_context is None else load_context(start_context)
     train_and_write(references, settings, framing, output, reduction, augmentation, watching, begin)
 
 

@@ -19,6 +19,8 @@ from anima_fast_train.nodes.save_context_node import SaveContext
 from anima_fast_train.nodes.train_node import MaskTrainContextTokens
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
+from anima_fast_train.training.trainables.stored_context import load_context
+from anima_fast_train.training.trainables.thumbnail import picture_of_thumbnail
 from anima_fast_train.training.training_info import TrainingInfo
 
 
@@ -77,6 +79,22 @@ def check_the_file_says_everything_that_it_was_trained_with() -> None:
     for words in ("prompt: 1girl", "seed: 3", "weight_decay 0.125", "training_image_size 64", "cut_paste 0.0"):
         assert words in text, (words, text)
     assert "picture 1: name" in text and "width 64, height 64" in text
+
+
+def check_a_card_is_saved_and_loaded() -> None:
+    red = torch.tensor([1.0, 0.0, 0.0]).expand(1, 40, 30, 3)
+    with own_folders() as root:
+        context = train(keep=0)[0]
+        for picture, size in ((red, (30, 40)), (None, (64, 64))):
+            [name] = SaveContext.execute(context, "cards/hero", picture, "card").ui.as_dict()["text"]
+            with Image.open(root / "models" / "anima_contexts" / name) as shown:
+                assert name.endswith(".png") and shown.size == size
+            loaded = load_context(root / "models" / "anima_contexts" / name)
+            assert torch.equal(loaded.positive.tokens, context.positive.tokens)
+            assert picture_of_thumbnail(loaded.info.thumbnail).size == size
+        bare = replace(context, info=replace(context.info, thumbnail=None))
+        with raises(ValueError, "no picture came and this context carries none"):
+            SaveContext.execute(bare, "hero", None, "card")
 
 
 def check_a_context_is_saved_with_the_picture_of_ones_choice() -> None:
