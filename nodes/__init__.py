@@ -8,6 +8,7 @@ from .add_reference_node import AddReference
 from .apply_context_node import ApplyContextToConditioning
 from .collage_node import ReferenceCollage
 from .compare_contexts_node import CompareContexts
+from .context_info_node import ContextInfo
 from .example_reference_node import ExampleReference
 from .folders.context_routes import register_context_routes
 from .folders.contexts import register_folder
@@ -54,6 +55,7 @@ class AnimaFastTrainExtension(ComfyExtension):
             ReferenceCollage,
             SaveContext,
             LoadContext,
+            ContextInfo,
             PlotTraining,
             CompareContexts,
         ]

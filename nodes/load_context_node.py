@@ -7,17 +7,13 @@ import os
 import folder_paths
 from comfy_api.latest import io
 
-from ..masking.wording import printable
-from ..training.trainables.context_file import ReferenceContext
+from ..training.reports.context_description import describe_context
+from ..training.trainables.stored_context import load_context
 from .folders.contexts import FOLDER, context_path
 from .node_schema import USE, node_schema
 from .socket_types import Context
 
-# Of info, in characters: all of a long prompt, and not of a text that only fills the page.
-LONGEST_LINE = 4000
-NOTHING_SAVED = (
-    "no context is saved yet: train one, which keeps it for this list, or drop a .safetensors file of a context here"
-)
+NOTHING_SAVED = "no context is saved yet: train one, which keeps it for this list, or drop a context or a card here"
 
 
 class LoadContext(io.ComfyNode):
@@ -44,7 +40,7 @@ class LoadContext(io.ComfyNode):
                     "context_name",
                     options=folder_paths.get_filename_list(FOLDER),
                     tooltip="A file in models/anima_contexts; those in recent were kept by training. Choose it by its "
-                    "picture below, or drop a .safetensors file on the node.",
+                    "picture below, or drop a .safetensors file or a PNG card on the node.",
                 ),
             ],
             outputs=[
@@ -76,28 +72,5 @@ class LoadContext(io.ComfyNode):
 
     @classmethod
     def execute(cls, context_name: str) -> io.NodeOutput:
-        context = ReferenceContext.load(context_path(context_name))
+        context = load_context(context_path(context_name))
         return io.NodeOutput(context, describe_context(context))
-
-
-def describe_context(context: ReferenceContext) -> str:
-    """What the file says about its training, a printable line each; what it does not say is left out."""
-    info = context.info
-    lines = [
-        f"model: {info.model_family}, {context.num_blocks} blocks of width {context.context_dim}",
-        f"context tokens: {context.positive.count} for each block",
-        f"prompt: {info.prompt}",
-        f"steps: {info.steps}, learning rate: {info.learning_rate}, seed: {info.seed}",
-        f"references: {info.reference_count}, coverage: {', '.join(f'{share:.1%}' for share in info.coverage)}",
-    ]
-    changed = ", ".join(f"{name} {value}" for name, value in info.changed_settings().items())
-    lines.append(f"settings that are not the defaults: {changed or 'none'}" if info.settings else "settings: not known")
-    if info.inside_before is not None and info.inside_after is not None:
-        lines.append(f"evaluation loss inside the mask: {info.inside_before:.4f} before, {info.inside_after:.4f} after")
-    if info.outside_before is not None and info.outside_after is not None:
-        lines.append(
-            f"evaluation loss outside the mask: {info.outside_before:.4f} before, {info.outside_after:.4f} after"
-        )
-    if info.made_of:
-        lines.append(f"made of others: {info.made_of}")
-    return "\n".join(printable(line, LONGEST_LINE) for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -11,6 +12,7 @@ from torch import Tensor
 from ..training.references.reference_list import ReferenceList
 from ..training.run_options import settings_in
 from ..training.settings import TrainingSettings
+from ..training.trainables.context_file import ReferenceContext
 from .node_schema import TRAIN, node_schema
 from .options.declared_inputs import in_order
 from .options.training_options import TrainingOptions
@@ -63,10 +65,12 @@ class TrainContextTokens(io.ComfyNode):
         options: TrainingOptions | None = None,
         references: ReferenceList | None = None,
         attention_map: Tensor | None = None,
+        start_context: ReferenceContext | None = None,
         **inputs: Any,
     ) -> io.NodeOutput:
         together = join_references(whole_references(reference_image, attention_map), references)
-        return train_by_inputs((model, clip, vae), together, training_prompt, options or TrainingOptions(), inputs)
+        options = replace(options or TrainingOptions(), begin=start_context)
+        return train_by_inputs((model, clip, vae), together, training_prompt, options, inputs)
 
 
 class MaskTrainContextTokens(io.ComfyNode):
@@ -113,9 +117,10 @@ class MaskTrainContextTokens(io.ComfyNode):
         options: TrainingOptions | None = None,
         references: ReferenceList | None = None,
         attention_map: Tensor | None = None,
+        start_context: ReferenceContext | None = None,
         **inputs: Any,
     ) -> io.NodeOutput:
-        options = options or TrainingOptions()
+        options = replace(options or TrainingOptions(), begin=start_context)
         own = masked_references(reference_image, training_mask, options, attention_map)
         return train_by_inputs((model, clip, vae), join_references(own, references), training_prompt, options, inputs)
 
@@ -135,7 +140,7 @@ def train_by_inputs(
 
 def training_inputs(masked: bool) -> list[io.Input]:
     """The inputs of both nodes, which differ by the mask alone."""
-    sockets = {each.id: each for each in (*model_sockets(), *reference_sockets(masked))}
+    sockets = {each.id: each for each in (*model_sockets(), *reference_sockets(masked), start_socket())}
     return in_order(settings_in(of_training_nodes=True), TRAINING_NODES, sockets, "aim", FIXED_SEED)
 
 
@@ -199,6 +204,15 @@ def reference_sockets(masked: bool) -> list[io.Input]:
             "One for all pictures of reference_image or one for each.",
         ),
     ]
+
+
+def start_socket() -> io.Input:
+    return Context.Input(
+        "start_context",
+        optional=True,
+        tooltip="A context to go on from, with more steps or with other pictures, from Load Context or a training "
+        "node. Its number of tokens stays; num_tokens and init_std are then not used.",
+    )
 
 
 def training_outputs() -> list[io.Output]:

@@ -25,6 +25,8 @@ from ..training.result import TrainingDiverged, TrainingResult
 from ..training.resuming.run_state import CheckpointPlan, TrainingState
 from ..training.settings import TrainingSettings
 from ..training.train_context import train_context_tokens
+from ..training.trainables.context_file import ReferenceContext
+from ..training.trainables.thumbnail import with_thumbnail
 from .anima.backbone import AnimaBackbone, anima_backbone
 from .anima.within_memory import within_memory
 from .folders.contexts import save_as_new_file
@@ -38,7 +40,6 @@ from .live.progress import LiveProgress
 from .options.training_options import TrainingOptions
 from .recent.recent_contexts import FinishedRun, RecentContexts
 from .recent.run_key import run_key
-from .recent.thumbnail import with_thumbnail
 
 OUT_OF_MEMORY_NOTE = "the GPU ran out of memory in the first step, so each block was computed twice (checkpointing on)"
 
@@ -105,7 +106,7 @@ def trained_run(
         noted = noting_enlargement(first.announce(references), framing, enlarged)
         encoded = encode_references(backbone, noted, framing, options.mask_reduction, augmentation, prompts)
         watched.phases.passing = measuring
-        result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, watched)
+        result, notes = train_within_memory(backbone, encoded, settings, checkpoints, resume, watched, options.begin)
     return FinishedRun(
         context=with_thumbnail(result.trained, first.image),
         info=describe(result, peak.mib, (*enlarged, *notes)),
@@ -136,6 +137,7 @@ def train_within_memory(
     checkpoints: CheckpointPlan | None = None,
     resume: TrainingState | None = None,
     watched: Watched = Watched(),
+    begin: ReferenceContext | None = None,
 ) -> tuple[TrainingResult, tuple[str, ...]]:
     """The result, and notes for the user. With `auto` checkpointing, a first step that does not fit is tried once more
     with it."""
@@ -153,7 +155,9 @@ def train_within_memory(
     def train() -> TrainingResult:
         nonlocal progress
         progress = LiveProgress(previewer, watched.phases, previews)
-        return train_context_tokens(backbone, references, settings, progress, checkpoints, resume, watched.finish)
+        return train_context_tokens(
+            backbone, references, settings, progress, checkpoints, resume, watched.finish, begin
+        )
 
     result, again = within_memory(backbone, train, lambda: progress.steps_done)
     return result, (*((OUT_OF_MEMORY_NOTE,) if again else ()), *notes)

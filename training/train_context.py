@@ -13,7 +13,8 @@ from .references.encode import EncodedReference
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
-from .trainables.token_trainable import TokenTrainable, prompt_vectors, unit_of_prompts
+from .trainables.context_file import ReferenceContext
+from .trainables.token_trainable import TokenTrainable, prompt_vectors, settings_to_continue, unit_of_prompts
 from .trainer import Trainer
 
 
@@ -25,32 +26,40 @@ def train_context_tokens(
     checkpoints: CheckpointPlan | None = None,
     resume: TrainingState | None = None,
     finish: Callable[[], bool] = lambda: False,
+    begin: ReferenceContext | None = None,
 ) -> TrainingResult:
     """Optimises context tokens for the references; the backbone's weights are never touched.
 
+    begin: a context to go on from, whose number of tokens the run keeps; None to begin near zero.
     finish: asked after each step; True makes that step the last, and what is learned until then the result.
     The same seed gives the same tokens on the same machine: all randomness comes from CPU generators. A resumed run
     continues to the tokens of the uninterrupted one. Raises ValueError for settings that make no sense or do not fit
     the resumed run, TrainingDiverged, and whatever `on_step` raises.
     """
     settings.validate()
-    trainer = context_trainer(backbone, references, settings)
+    trainer = context_trainer(backbone, references, settings, begin)
     if resume is not None:
         trainer.load_state(resume)
     return trainer.run(on_step, checkpoints, finish)
 
 
 def context_trainer(
-    backbone: TokenBackbone, references: Sequence[EncodedReference], settings: TrainingSettings
+    backbone: TokenBackbone,
+    references: Sequence[EncodedReference],
+    settings: TrainingSettings,
+    begin: ReferenceContext | None = None,
 ) -> Trainer:
-    """A trainer before its first step."""
+    """A trainer before its first step. Raises ValueError where `begin` was trained for another model."""
     if not references:
         raise ValueError("no reference image came, expected at least one")
+    if begin is not None:
+        begin.check_fits(backbone.num_blocks, backbone.context_dim, backbone.model_family)
+        settings = settings_to_continue(begin, settings)
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
     prompts = [reference.conditioning for reference in references]
     unit = 1.0 if settings.token_norm == "raw" else unit_of_prompts(prompts)
-    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit)
+    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit, begin)
     passes = ForwardPasses()
     model: Backbone = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
     if settings.negative_tokens:

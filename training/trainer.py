@@ -26,10 +26,10 @@ from .references.encode import EncodedReference
 from .result import History, StepReport, TrainingDiverged, TrainingResult
 from .resuming.resume import Position, load_run, state_of_run
 from .resuming.run_state import CheckpointPlan, TrainingState
+from .run_info import info_of
 from .settings import TrainingSettings
 from .stopping import BestState
 from .trainables.trainable import Kept, Trainable
-from .training_info import LONGEST_PROMPT, MOST_REFERENCES, TrainingInfo
 
 MAX_RETRIES = 3
 
@@ -176,25 +176,7 @@ class Trainer:
     def export(self, kept: Kept, step: int) -> Any:
         """What was kept after `step` steps as it goes on the wire, with what it was trained on and what was
         measured."""
-        before, after = self.grid.before, self.history.evaluations.get(step)
-        info = TrainingInfo(
-            model_family=self.model.model_family,
-            prompt="\n".join(dict.fromkeys(reference.caption for reference in self.references))[:LONGEST_PROMPT],
-            steps=self.position.done,
-            learning_rate=str(self.settings.learning_rate),
-            reference_count=len(self.references),
-            coverage=tuple(reference.coverage for reference in self.references[:MOST_REFERENCES]),
-            inside_before=before.inside,
-            inside_after=after.inside if after else None,
-            outside_before=before.outside,
-            outside_after=after.outside if after else None,
-            leak=after.leak if after else None,
-            final_loss=self.history.final_loss(),
-            seed=self.settings.seed,
-            image_size=self.references[0].image_size,
-            settings=self.settings.to_record(),
-        )
-        return self.trainable.export(kept, info)
+        return self.trainable.export(kept, info_of(self, step))
 
     def remember_position(self) -> None:
         """Between two steps: a cancel in the middle of one must not save what that step has already drawn."""

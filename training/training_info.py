@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,11 @@ LONGEST_THUMBNAIL = 60_000
 MOST_SETTINGS = 1000  # names and values
 LONGEST_SETTING = 20_000  # characters, of a learning rate's schedule
 LONGEST_HISTORY = 100_000
+MOST_PICTURES = 500  # described one by one
+MOST_EARLIER = 20  # trainings that a context went through before its last one
+LONGEST_EARLIER_PROMPT = 1000  # characters
+LONGEST_EARLIER = 100_000
+MOST_DESCRIBED = 20_000  # names and values of the two above
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,31 @@ class TrainingInfo:
     thumbnail: str | None = stored(None, Text(LONGEST_THUMBNAIL))  # what was learned, a small JPEG in base64
     settings: Mapping[str, Any] = plain_object(MOST_SETTINGS, LONGEST_SETTING)  # all of them, by public id
     made_of: str = text("", LONGEST_HISTORY)  # JSON of how it was made of other contexts, and of what those say
+    # How pictures, masks and captions were read and shown, by public id.
+    reading: Mapping[str, Any] = plain_object(MOST_SETTINGS, LONGEST_SETTING)
+    found_rate: float | None = number(None, 0, LARGEST_LOSS)  # by a run whose learning_rate is auto
+    pictures: Mapping[str, Any] = plain_object(MOST_DESCRIBED, LONGEST_PROMPT)  # {"1": name, caption, size, weight}
+    # Of a context that training began with: {"1": the first training, …}.
+    earlier: Mapping[str, Any] = plain_object(MOST_DESCRIBED, LONGEST_SETTING)
+    origin: str = text("", 200)  # of tokens that another project trained
     pack_version: str = text(PACK_VERSION, 100)
     format_version: str = text(FORMAT_VERSION, 100)
+
+    def trainings(self) -> dict[str, Any]:
+        """This training after those before it, as `earlier` of a training that goes on from here; the oldest are
+        forgotten first."""
+        this = {
+            "prompt": self.prompt[:LONGEST_EARLIER_PROMPT],
+            "steps": self.steps,
+            "learning_rate": self.learning_rate[:LONGEST_EARLIER_PROMPT],
+            "seed": self.seed,
+            "reference_count": self.reference_count,
+            "origin": self.origin,
+        }
+        together = [*self.earlier.values(), this][-MOST_EARLIER:]
+        while len(json.dumps(together)) > LONGEST_EARLIER:  # there is room for the last one
+            together.pop(0)
+        return {str(number): said for number, said in enumerate(together, start=1)}
 
     def changed_settings(self) -> dict[str, str]:
         """The settings that were not at this version's defaults, as texts by public id; none where the file names

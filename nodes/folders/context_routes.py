@@ -12,8 +12,8 @@ import folder_paths
 from aiohttp import web
 
 from ...masking.wording import printable
-from ...training.trainables.context_file import read_info
-from ..recent.thumbnail import jpeg_of
+from ...training.trainables.stored_context import read_stored_info
+from ...training.trainables.thumbnail import jpeg_of
 from ..refusal import refusal
 from .context_uploads import Upload, take_context
 from .contexts import FOLDER, context_path
@@ -85,7 +85,7 @@ def written(name: str) -> int:
 def described(name: str, stamp: int) -> dict[str, Any]:
     """stamp changes with the file, so that a page asks for its picture again."""
     try:
-        info = read_info(context_path(name))
+        info = read_stored_info(context_path(name))
     except ValueError:
         return {"name": name, "stamp": str(stamp), "thumbnail": False, "words": "no context"}
     words = f"{info.prompt}, {info.steps} steps"
@@ -99,6 +99,6 @@ def described(name: str, stamp: int) -> dict[str, Any]:
 
 def thumbnail_of(name: str) -> bytes | None:
     try:
-        return jpeg_of(read_info(context_path(name)).thumbnail)
+        return jpeg_of(read_stored_info(context_path(name)).thumbnail)
     except ValueError:
         return None

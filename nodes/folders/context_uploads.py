@@ -1,4 +1,5 @@
-"""Takes a context file that was dropped on Load Context into models/anima_contexts, under a name that is free."""
+"""Takes a context file or a card that was dropped on Load Context into models/anima_contexts, under a name that is
+free."""
 
 from __future__ import annotations
 
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import folder_paths
 
+from ...masking.wording import quoted
 from ...training.files.atomic_file import create_new, remove_abandoned, save_numbered
 from ...training.files.file_names import place_inside, safe_file_name
-from ...training.trainables.context_file import LIMITS, ReferenceContext
-from .contexts import FOLDER, SUFFIX
+from ...training.trainables.context_file import LARGEST_FILE
+from ...training.trainables.stored_context import load_context, suffix_of
+from .contexts import FOLDER
 
-LARGEST_UPLOAD = LIMITS.total_bytes + LIMITS.header_bytes + 8
+LARGEST_PICTURE = 2**26  # bytes of a card beside its context
+LARGEST_UPLOAD = LARGEST_FILE + LARGEST_PICTURE
 
 
 def take_context(upload: Path, name: str) -> str:
@@ -24,18 +28,19 @@ def take_context(upload: Path, name: str) -> str:
     upload: where the bytes are that came. name: of the file on the artist's disk. Raises ValueError in one sentence
     where it is no whole context, OSError where it cannot be written.
     """
-    if not name.strip().lower().endswith(SUFFIX):
-        raise ValueError(f"the dropped file is no {SUFFIX} file, expected a context that Save Context wrote")
-    ReferenceContext.load(upload)
+    load_context(upload)
+    suffix = suffix_of(upload)
+    if not name.strip().lower().endswith(suffix):
+        raise ValueError(f"the dropped file is called {quoted(name, 60)}, expected a name that ends in {suffix} for it")
     root = Path(folder_paths.models_dir, FOLDER)
-    plain = safe_file_name(name.strip()[: -len(SUFFIX)])
-    place = place_inside(root, plain, "the dropped file's name", f"a file in models/{FOLDER}", SUFFIX)
+    plain = safe_file_name(name.strip()[: -len(suffix)])
+    place = place_inside(root, plain, "the dropped file's name", f"a file in models/{FOLDER}", suffix)
     remove_abandoned(root)
     try:
         create_new(place, lambda beside: shutil.copyfile(upload, beside))
     except FileExistsError:
         if not place.is_file() or not filecmp.cmp(upload, place, shallow=False):
-            place = save_numbered(root, plain, SUFFIX, lambda beside: shutil.copyfile(upload, beside))
+            place = save_numbered(root, plain, suffix, lambda beside: shutil.copyfile(upload, beside))
     return os.path.relpath(place, os.path.abspath(root))
 
 
@@ -44,7 +49,7 @@ class Upload:
     manager."""
 
     def __enter__(self) -> Upload:
-        handle, name = tempfile.mkstemp(prefix="anima-upload-", suffix=SUFFIX)
+        handle, name = tempfile.mkstemp(prefix="anima-upload-")
         self.path, self._file, self._size = Path(name), os.fdopen(handle, "wb"), 0
         return self
 

@@ -15,6 +15,7 @@ from ...training.references.augmentation import Augmentation, ImageAugmentation
 from ...training.references.caption import CaptionOptions
 from ...training.run_options import RecentSettings, RunOptions
 from ...training.settings import TrainingSettings
+from ...training.trainables.context_file import ReferenceContext
 from ..anima.backbone import copy_outside_inference
 from ..folders.checkpoints import CheckpointOptions
 from ..live.previews import PreviewOptions
@@ -22,7 +23,8 @@ from ..live.previews import PreviewOptions
 
 @dataclass(frozen=True)
 class TrainingOptions(RunOptions):
-    """`settings` and `framing` carry what is not a widget of the training nodes themselves."""
+    """`settings` and `framing` carry what is not a widget of the training nodes themselves; `begin` is a context that
+    training goes on from."""
 
     settings: TrainingSettings = TrainingSettings()
     framing: Framing = Framing()
@@ -30,6 +32,7 @@ class TrainingOptions(RunOptions):
     checkpoints: CheckpointOptions = CheckpointOptions()
     previews: PreviewOptions = PreviewOptions()
     recent: RecentSettings = RecentSettings()
+    begin: ReferenceContext | None = None
 
     def __post_init__(self) -> None:
         check(self, "node")

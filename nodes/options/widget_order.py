@@ -22,6 +22,7 @@ TRAINING_NODES = (
     "references",
     "attention_map",
     "aim",
+    "start_context",
 )
 
 TRAINING_OPTIONS = (

@@ -21,7 +21,8 @@ from ...training.files.regular_file import open_regular
 from ...training.reports.loss_map import history_of
 from ...training.result import History
 from ...training.trainables.context_file import ReferenceContext
-from ..folders.contexts import FOLDER, SUFFIX
+from ...training.trainables.stored_context import SUFFIX
+from ..folders.contexts import FOLDER
 
 RECENT = "recent"
 RECORDS = "runs"

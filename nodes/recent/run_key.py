@@ -43,7 +43,7 @@ def run_key(
         fingerprint.add(code_digest())
         add_models(fingerprint, *models)
         fingerprint.add(references if isinstance(references, ReferenceList) else list(references))
-        fingerprint.add((framing, settings, augmentation))
+        fingerprint.add((framing, settings, augmentation, options.begin))
         fingerprint.add((options.mask_reduction, options.recompute, options.precision))
     except (CannotTell, RuntimeError, AttributeError, TypeError):  # weights of kinds that are not known here
         return None

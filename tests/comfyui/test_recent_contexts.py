@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ import numpy
 import pytest
 from comfyui_installation import Installation
 from comfyui_server import ComfyServer
+from PIL import Image
 from server_with_inputs import new_server
 from workflows import (
     Workflow,
@@ -26,6 +28,9 @@ from workflows import (
     training,
     training_options,
 )
+
+from anima_fast_train.training.trainables.context_card import to_card
+from anima_fast_train.training.trainables.context_file import ReferenceContext
 
 CONTEXTS = "/anima_fast_train/contexts"
 BYTES = "application/octet-stream"
@@ -144,6 +149,47 @@ def test_what_is_no_context_is_refused_in_one_sentence(server: ComfyServer) -> N
     assert dropped(server, "a.safetensors", whole, Sec_Fetch_Site="cross-site")[0] == 403
     assert dropped(server, "a.safetensors", whole, Origin="http://example.com")[0] == 403
     assert sorted(path.name for path in folder(server).iterdir()) == before
+
+
+def as_card(content: bytes, tmp_path: Path, kind: str = "PNG") -> bytes:
+    """The card of a context file; saved anew as another kind of picture, the card that it was."""
+    (tmp_path / "plain.safetensors").write_bytes(content)
+    made = to_card(ReferenceContext.load(tmp_path / "plain.safetensors"), Image.new("RGB", (32, 24), "red"))
+    if kind == "PNG":
+        return made
+    anew = io.BytesIO()
+    Image.open(io.BytesIO(made)).save(anew, kind)
+    return anew.getvalue()
+
+
+def test_a_dropped_card_is_listed_by_its_picture_and_drawn_with(server: ComfyServer, tmp_path: Path) -> None:
+    plain = (folder(server) / kept(server, 520)).read_bytes()
+    card = as_card(plain, tmp_path)
+    assert dropped(server, "my card.png", card) == (200, "my card.png")
+    assert dropped(server, "my card.png", card) == (200, "my card.png"), "the same is there already"
+    [described] = [each for each in server.get(CONTEXTS)["newest"] if each["name"] == "my card.png"]
+    assert described["thumbnail"] and described["words"] == "1girl, 6 steps"
+    assert dropped(server, "plain.safetensors", plain)[0] == 200
+    latents = []
+    for name in ("plain.safetensors", "my card.png"):
+        workflow = {
+            **plain_picture(),
+            **load(name),
+            "patch": patch(["model", 0], ["load", 0]),
+            **sampling(["patch", 0]),
+        }
+        latents.append(server.latent(server.run_well(workflow), "latent"))
+    assert numpy.array_equal(*latents)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF"])
+def test_a_dropped_card_that_was_saved_anew_says_that_its_context_is_gone(
+    server: ComfyServer, tmp_path: Path, kind: str
+) -> None:
+    content = as_card((folder(server) / kept(server, 520)).read_bytes(), tmp_path, kind)
+    for name in (f"card.{kind.lower()}", "card.png"):
+        status, said = dropped(server, name, content)
+        assert status == 400 and said.startswith(f"card {name} holds no context: a card loses it when"), said
 
 
 def test_an_empty_name_is_refused_in_words(

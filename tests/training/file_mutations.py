@@ -46,11 +46,20 @@ class Subject(Protocol):
     def saved_by_the_first_version(self) -> bytes:
         """A whole one without a checksum."""
 
+    def of_one_other_bit(self) -> bytes:
+        """A whole one that nobody would know from the saved one but by its numbers."""
+
     def load(self, path: Path) -> Any:
         """As whoever goes on from it does. Raises ValueError, each time a whole sentence."""
 
     def resealed(self, chance: random.Random) -> Mutation:
         """One with another content and a checksum that agrees with it, as an attacker makes it."""
+
+    def damaged(self, whole: bytes, chance: random.Random) -> Mutation:
+        """One that was changed without making its checksums anew."""
+
+    def giant(self, whole: bytes, chance: random.Random) -> Mutation:
+        """One that says or takes more than anybody saved."""
 
     def agrees(self, loaded: Any, holds: Any) -> bool:
         """Whether what was loaded is what a file holds, or what was saved for None, to the bit."""
@@ -296,8 +305,8 @@ def mutation(subject: Subject, whole: bytes, seed: int) -> Mutation:
         place = chance.choice(PLACES)
         return Mutation(place, whole, place=place, sound=place == "link")
     if kind < 0.33:
-        return giant(whole, chance)
-    return damaged(whole, chance)
+        return subject.giant(whole, chance)
+    return subject.damaged(whole, chance)
 
 
 def damaged(whole: bytes, chance: random.Random) -> Mutation:

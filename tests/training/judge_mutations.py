@@ -1,7 +1,8 @@
-"""Judges what comes of damaged contexts and checkpoints.
+"""Judges what comes of damaged contexts, checkpoints and cards.
 
     python tests/training/judge_mutations.py context 10000
     python tests/training/judge_mutations.py checkpoint 10000
+    python tests/training/judge_mutations.py card 10000
 
 judges as many and says what came of them, with the longest time and the most memory that one of them took. Ends with an
 error where one was neither loaded as it was saved nor refused in one sentence, or took a second or 200 MiB.
@@ -25,12 +26,14 @@ from types import FrameType
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "hostile"))
 
+import saved_card
 import saved_context
 import saved_run
 from file_mutations import Mutation, Subject, lay, mutation
 from judged import LONGEST, MOST_MEMORY, check_sentence, peak_bytes
 
-SUBJECTS: dict[str, Subject] = {"context": saved_context, "checkpoint": saved_run}  # modules, each of them a subject
+# Modules, each of them a subject.
+SUBJECTS: dict[str, Subject] = {"context": saved_context, "checkpoint": saved_run, "card": saved_card}
 HANGS = 60  # seconds
 
 

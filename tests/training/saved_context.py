@@ -10,7 +10,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from file_mutations import Mutation
+from file_mutations import Mutation, damaged, giant  # noqa: F401 - as a subject has them
 from sealed_file import (
     BEYOND_REASON,
     NOT_FINITE,
@@ -90,6 +90,12 @@ def said() -> dict[str, str]:
 
 def saved_by_the_first_version() -> bytes:
     return safetensors.torch.save(tensors(), said() | {"format_version": "1.0"})
+
+
+def of_one_other_bit() -> bytes:
+    content = bytearray(saved_by_the_first_version())
+    content[-1] ^= 1
+    return bytes(content)
 
 
 def load(path: Path) -> ReferenceContext:

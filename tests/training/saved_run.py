@@ -12,7 +12,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from file_mutations import STRANGE, Mutation
+from file_mutations import STRANGE, Mutation, damaged, giant  # noqa: F401 - as a subject has them
 from sealed_file import BEYOND_REASON, NOT_FINITE, WITHIN_REASON, of_another_dtype, part_of, sealed, with_a_number
 
 from anima_fast_train.training.files.tensor_file import to_bytes
@@ -77,6 +77,12 @@ def said(text: str) -> dict[str, str]:
 
 def saved_by_the_first_version() -> bytes:
     return safetensors.torch.save(tensors(), said(json.dumps(record())) | {"format_version": "1"})
+
+
+def of_one_other_bit() -> bytes:
+    content = bytearray(saved_by_the_first_version())
+    content[-1] ^= 1
+    return bytes(content)
 
 
 def load(path: Path) -> TrainingState:

@@ -208,12 +208,26 @@ def test_sample_reference_draws_the_same_character_for_a_seed(command: Command, 
 
 
 @pytest.mark.parametrize(
-    "name", ["", "demo", "train", "inspect", "sample-reference", "pretrain", "pretrain-judge", "compare", "bench"]
+    "name",
+    ["", "demo", "train", "inspect", "library", "sample-reference", "pretrain", "pretrain-judge", "compare", "bench"],
 )
 def test_help_explains(command: Command, name: str) -> None:
     done = command(*filter(None, [name]), "--help")
     assert done.code == 0
     assert len(done.out) > 200
+
+
+def test_a_run_goes_on_from_a_context(command: Command, files: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    given = ("--image", files / "picture.png", "--mask", files / "mask.png", *QUICK, "--cut-paste", 0, "--seed", 5)
+    assert command("train", *given, "--output", first).code == 0
+    start = first / "context.safetensors"
+    assert command("train", *given, "--tokens", 9, "--start-context", start, "--output", second).code == 0
+    before, after = (ReferenceContext.load(folder / "context.safetensors") for folder in (first, second))
+    assert after.positive.count == before.positive.count == 3
+    assert list(after.info.earlier.values()) == [before.info.trainings()["1"]]
+    assert "earlier: {" in command("inspect", second / "context.safetensors").out
+    refused(command("train", *given, "--start-context", files / "picture.png", "--output", second), "picture.png is")
 
 
 def refused(outcome: Outcome, words: str) -> None:

@@ -15,12 +15,13 @@ from ..miniature import scene
 from ..references.reference_file import ReferenceFile
 from ..references.reference_list import ReferenceList
 from ..settings import TrainingSettings
-from ..trainables.context_file import ReferenceContext
+from ..trainables.stored_context import load_context
 from . import outputs
 from .batch_command import batch
 from .declared_options import DEFAULTS, Seed
 from .errors import sentence_of
 from .image_commands import collage, preview_mask
+from .library_commands import card, library
 from .measurement_commands import add_measurements
 from .option_groups import read_framing
 from .output_folder import require_writable
@@ -55,9 +56,9 @@ app.command()(collage)
 
 
 @app.command()
-def inspect(context: Annotated[Path, typer.Argument(help="A context.safetensors.")]) -> None:
-    """Print what a context holds."""
-    loaded = ReferenceContext.load(context)
+def inspect(context: Annotated[Path, typer.Argument(help="A context.safetensors, or a card.")]) -> None:
+    """Print what a context or a card holds."""
+    loaded = load_context(context)
     typer.echo(f"tokens: {list(loaded.positive.tokens.shape)} (blocks, tokens, context_dim)")
     if loaded.negative is not None:
         typer.echo(f"negative_tokens: {list(loaded.negative.tokens.shape)}")
@@ -77,6 +78,8 @@ def sample_reference(seed: Seed = 0, output: Output = Path("output/reference")) 
     typer.echo(f"{folder}: reference.png, mask.png, prompt.txt ({drawn.prompt})")
 
 
+app.add_typer(library, name="library")
+app.command()(card)
 app.command()(pretrain)
 app.command()(pretrain_judge)
 add_measurements(app)

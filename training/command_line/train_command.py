@@ -25,7 +25,8 @@ from ..result import TrainingDiverged, TrainingResult
 from ..run_options import RunOptions
 from ..settings import TrainingSettings
 from ..train_context import train_context_tokens
-from ..trainables.context_file import context_bytes
+from ..trainables.context_file import ReferenceContext, context_bytes
+from ..trainables.stored_context import load_context
 from . import outputs
 from .declared_options import read_settings, reader, with_options
 from .option_groups import read_augmentation, read_framing, read_references
@@ -36,6 +37,13 @@ from .watching import CHECKPOINT, Watching, read_watching, watched
 Output = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 (REDUCTION,) = (each for each in settings_of(RunOptions) if each.field == "mask_reduction")
 ROOM_BESIDE = 2**21  # bytes of the report, the plot and the pictures of a run
+StartContext = Annotated[
+    Path | None,
+    typer.Option(
+        help="A context to go on from, with more steps or other pictures; its number of tokens stays, and what it was "
+        "trained with before is kept in the new one."
+    ),
+]
 ReductionName = Annotated[str, typer.Option(help=REDUCTION.explanation)]
 
 
@@ -56,11 +64,13 @@ def train(
     watching: Watching,
     reduction: ReductionName = "area",
     output: Output = Path("output/train"),
+    start_context: StartContext = None,
 ) -> None:
     """Train on your own pictures and masks."""
     augmentation = replace(augmentation, images=aim.images(augmentation.images))
     settings, reduction = aim.settings(settings), checked_reduction(reduction)
-    train_and_write(references, settings, framing, output, reduction, augmentation, watching)
+    begin = None if start_context is None else load_context(start_context)
+    train_and_write(references, settings, framing, output, reduction, augmentation, watching, begin)
 
 
 def train_and_write(
@@ -71,6 +81,7 @@ def train_and_write(
     reduction: str = "area",
     augmentation: Augmentation = Augmentation(),
     watching: Watching = Watching(),
+    begin: ReferenceContext | None = None,
 ) -> TrainingResult:
     """Trains on the miniature, shows progress, writes every result into `folder` and prints the summary."""
     settings.validate()
@@ -86,7 +97,7 @@ def train_and_write(
                 folder, backbone, first.caption, first.image_size, watching, settings.steps, stopping
             ) as on_step:
                 plan = watching.plan(folder, settings.steps)
-                result = train_context_tokens(backbone, encoded, settings, on_step, plan, resume)
+                result = train_context_tokens(backbone, encoded, settings, on_step, plan, resume, begin=begin)
             release()
         context = save_somewhere(result.trained, folder / outputs.CONTEXT)
         stopping.kept = context

@@ -39,7 +39,16 @@ def create_new(path: str | Path, content: Content) -> None:
     """
     path = Path(path)
     with _errors_in_one_sentence(path), written_beside(path, content) as beside:
-        _move_without_replacing(beside, path)
+        _take_name(beside, path)
+
+
+def move_without_replacing(source: Path, target: Path) -> None:
+    """Give a file another name, in a folder that is made where it is missing. Raises FileExistsError where anything
+    lies at `target`, OSError where the system refuses; killed in the middle, it has both names."""
+    if not target.parent.exists():  # a file in a folder's place is named by the system itself
+        target.parent.mkdir(parents=True, exist_ok=True)
+    _take_name(source, target)
+    source.unlink(missing_ok=True)
 
 
 def save_numbered(folder: str | Path, name: str, suffix: str, content: Content) -> Path:
@@ -55,7 +64,7 @@ def save_numbered(folder: str | Path, name: str, suffix: str, content: Content) 
         for number in range(highest + 1, highest + 1 + MOST_TRIES):
             path = folder / f"{name}_{number:05}_{suffix}"
             try:
-                _move_without_replacing(beside, path)
+                _take_name(beside, path)
             except FileExistsError:
                 continue
             return path
@@ -116,8 +125,9 @@ def written_beside(path: Path, content: Content) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def _move_without_replacing(source: Path, target: Path) -> None:
-    """Raises FileExistsError where something lies at the target."""
+def _take_name(source: Path, target: Path) -> None:
+    """Afterwards the file has the target's name, and maybe its own too. Raises FileExistsError where something lies at
+    the target."""
     try:
         os.link(source, target)  # fails where the target exists, in one step
         return

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -35,10 +35,10 @@ from .tensor_file_header import (
     header_bytes,
     parse_header,
 )
+from .tensor_survey import Survey, check_values, ends, read_into, survey
 
 # The largest header that the safetensors library reads; beyond it the first bytes are those of another kind of file.
 LARGEST_HEADER = 100_000_000
-PIECE = 2**20  # bytes read at once while a file is judged; a multiple of every number's width
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -49,16 +49,6 @@ class TensorFile:
 
     tensors: dict[str, Tensor]
     metadata: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What there is to judge of one tensor: the SHA-256 of its bytes and its least and greatest number, NaN where it
-    holds one."""
-
-    digest: str
-    low: float = 0.0
-    high: float = 0.0
 
 
 def write(
@@ -79,7 +69,7 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], limits:
     for name, tensor in kept.items():
         if tensor.dtype not in limits.dtypes:
             raise ValueError(f"{shown(name)} has dtype {tensor.dtype}, expected {_listed(limits.dtypes)}")
-        _check_values(name, Survey("", *_ends(tensor)) if tensor.numel() else Survey(""), limits)
+        check_values(name, Survey("", *ends(tensor)) if tensor.numel() else Survey(""), limits)
     # The widest numbers first, as the library has it, so that each lies at a multiple of its width.
     names = sorted(kept, key=lambda name: (-kept[name].element_size(), name))
     entries, end = [], 0
@@ -107,19 +97,17 @@ def read(path: str | Path, limits: Limits, kind: Kind) -> TensorFile:
     caller puts the file's name before it with `sentences.about_file`. No other exception comes from a file that is not
     there, no file, or not a whole one of this kind within the limits.
     """
-    try:
-        file = open_regular(path)
-    except ValueError as error:
-        raise ValueError(f"cannot be read: {error}") from error
-    try:
-        with file:
-            header = _read_header(file, os.fstat(file.fileno()).st_size, limits, kind)
-            begin = file.tell()
-            surveys = _judged(file, header, limits, kind)
-            file.seek(begin)
-            tensors = {entry.name: _read_tensor(file, entry, surveys[entry.name]) for entry in header.entries}
-    except OSError as error:
-        raise ValueError(f"cannot be read: {reason_of(error)}") from error
+    with opened(path) as file:
+        return read_from(file, limits, kind)
+
+
+def read_from(file: BinaryIO, limits: Limits, kind: Kind) -> TensorFile:
+    """As `read`, from a file that `opened` gave, or from a part of one."""
+    header = _read_header(file, limits, kind)
+    begin = file.tell()
+    surveys = _judged(file, header, limits, kind)
+    file.seek(begin)
+    tensors = {entry.name: _read_tensor(file, entry, surveys[entry.name]) for entry in header.entries}
     return TensorFile(tensors, {name: value for name, value in header.metadata.items() if name != CHECKSUM})
 
 
@@ -128,9 +116,25 @@ def read_metadata(path: str | Path, limits: Limits, kind: Kind) -> dict[str, str
 
     Raises ValueError as `read` does.
     """
+    with opened(path) as file:
+        return read_metadata_from(file, limits, kind)
+
+
+def read_metadata_from(file: BinaryIO, limits: Limits, kind: Kind) -> dict[str, str]:
+    """As `read_metadata`, from a file that `opened` gave, or from a part of one."""
+    return dict(_read_header(file, limits, kind).metadata)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[BinaryIO]:
+    """The file for reading; what the system refuses, now or later, is a ValueError like those of `read`."""
     try:
-        with open_regular(path) as file:
-            return dict(_read_header(file, os.fstat(file.fileno()).st_size, limits, kind).metadata)
+        file = open_regular(path)
+    except ValueError as error:
+        raise ValueError(f"cannot be read: {error}") from error
+    try:
+        with file:
+            yield file
     except OSError as error:
         raise ValueError(f"cannot be read: {reason_of(error)}") from error
 
@@ -143,23 +147,9 @@ def checksum(entries: list[Entry] | tuple[Entry, ...], digests: Mapping[str, str
     return hashlib.sha256(json.dumps([described, said]).encode("ascii")).hexdigest()
 
 
-def _check_values(name: str, survey: Survey, limits: Limits) -> None:
-    """Raises ValueError where a number is not finite or its magnitude beyond the limit for this tensor."""
-    low, high = survey.low, survey.high
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"{shown(name)} hold numbers that are not finite")
-    largest = limits.largest_of(name)
-    if max(-low, high) > largest:
-        raise ValueError(f"{shown(name)} hold numbers up to {max(-low, high):.4g}, expected at most {largest:g}")
-
-
-def _ends(tensor: Tensor) -> tuple[float, float]:
-    """The least and the greatest number, both NaN where there is one."""
-    low, high = tensor.aminmax()  # no copy, unlike isfinite
-    return low.item(), high.item()
-
-
-def _read_header(file: BinaryIO, size: int, limits: Limits, kind: Kind) -> Header:
+def _read_header(file: BinaryIO, limits: Limits, kind: Kind) -> Header:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
     beginning = file.read(9)
     if len(beginning) < 8:
         raise ValueError(f"is cut short: it has {size} bytes")
@@ -185,51 +175,26 @@ def _judged(file: BinaryIO, header: Header, limits: Limits, kind: Kind) -> dict[
     excused = kind.version_of(metadata) in kind.unsealed and not any(map(_DIGEST.fullmatch, metadata.values()))
     if found is None and not excused:
         raise ValueError("is damaged: its checksum is missing")
-    surveys = {entry.name: _survey(file, entry) for entry in header.entries}
-    digests = {name: survey.digest for name, survey in surveys.items()}
+    surveys = {entry.name: survey(file, entry) for entry in header.entries}
+    digests = {name: each.digest for name, each in surveys.items()}
     if found is not None and found != checksum(header.entries, digests, metadata):
         raise ValueError("is damaged: its content does not agree with its checksum")
     try:
-        for name, survey in surveys.items():
-            _check_values(name, survey, limits)
+        for name, each in surveys.items():
+            check_values(name, each, limits)
     except ValueError as error:
         raise ValueError(f"is damaged: {error}") from error
     return surveys
 
 
-def _survey(file: BinaryIO, entry: Entry) -> Survey:
-    """Reads one tensor to its end in memory for a piece of it."""
-    digest, low, high = hashlib.sha256(), math.inf, -math.inf
-    left = entry.end - entry.begin
-    if not left:
-        return Survey(digest.hexdigest())
-    piece = bytearray(min(PIECE, left))
-    while left:
-        view = memoryview(piece)[: min(PIECE, left)]
-        _read_into(file, view, entry, left)
-        digest.update(view)
-        least, greatest = _ends(torch.frombuffer(view, dtype=DTYPES[entry.dtype]))
-        # min and max keep a NaN that they have, and forget one that comes.
-        low, high = (least, greatest) if math.isnan(least) else (min(low, least), max(high, greatest))
-        left -= len(view)
-    return Survey(digest.hexdigest(), low, high)
-
-
-def _read_tensor(file: BinaryIO, entry: Entry, survey: Survey) -> Tensor:
+def _read_tensor(file: BinaryIO, entry: Entry, judged: Survey) -> Tensor:
     """One tensor in memory of its own. Raises ValueError where it is not the one that was judged."""
     tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
     content = _bytes_of(tensor)
-    _read_into(file, content, entry, len(content))
-    if hashlib.sha256(content).hexdigest() != survey.digest:
+    read_into(file, content, entry, len(content))
+    if hashlib.sha256(content).hexdigest() != judged.digest:
         raise ValueError("is damaged: it was changed while it was read")
     return tensor
-
-
-def _read_into(file: BinaryIO, view: memoryview, entry: Entry, left: int) -> None:
-    arrived = file.readinto(view)  # type: ignore[attr-defined]
-    if arrived < len(view):
-        size = entry.end - entry.begin
-        raise ValueError(f"is cut short: tensor {shown(entry.name)} has {size - left + arrived} of {size} bytes")
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:

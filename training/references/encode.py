@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import length_hint
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from .augmentation import (
 )
 from .background_source import BackgroundSource, BackgroundSources, background_sources
 from .caption import draw_prompts
+from .reading import describe_reading
 from .reference import Reference
 
 
@@ -46,6 +48,7 @@ class EncodedReference:
     emphasis: [1,1,h,w] float32 0..1, 1 where an error counts most, or None.
     held_back: ways to show it that training never sees, by which a run is judged; none where it is only shown whole.
     drawing_passes: forward passes of the model that drew backgrounds; the first reference has those for all.
+    reading: how all references of the run were read and shown, see `describe_reading`.
     """
 
     latent: Tensor
@@ -59,6 +62,7 @@ class EncodedReference:
     emphasis: Tensor | None = None
     held_back: tuple[AugmentedReference, ...] = ()
     drawing_passes: int = 0
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def coverage(self) -> float:
@@ -99,6 +103,7 @@ def encode_references(
     the reference.
     """
     generator = generator or torch.Generator().manual_seed(0)
+    reading = describe_reading(framing, augmentation, reduction)
     framing = replace(framing, multiple=backbone.size_multiple)
     pictures, sources = augmentation.images, None
     if pictures.pastes:
@@ -128,7 +133,8 @@ def encode_references(
         plain, *others = of_one_length([conditionings[prompt] for prompt in wanted])
         views = [view.under(conditioning) for (view, _), conditioning in zip((*shown, *held_back), others, strict=True)]
         shown_as, judged_by = tuple(views[: len(shown)]), tuple(views[len(shown) :])
-        encoded.append(image.as_reference(plain, prompts.plain, shown_as if len(shown_as) > 1 else (), judged_by))
+        shown_reference = image.as_reference(plain, prompts.plain, shown_as if len(shown_as) > 1 else (), judged_by)
+        encoded.append(replace(shown_reference, reading=reading))
     if sources is not None:
         encoded[0] = replace(encoded[0], drawing_passes=sources.passes.looking)
     return encoded

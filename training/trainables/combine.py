@@ -98,7 +98,7 @@ def _concatenated(first: ContextTokens, second: ContextTokens) -> ContextTokens:
     if first.time_offsets is None and second.time_offsets is None:
         return ContextTokens(tokens)
     ranges = math.lcm(first.ranges, second.ranges)
-    return ContextTokens(tokens, torch.cat([_offsets(first, ranges), _offsets(second, ranges)], dim=2))
+    return ContextTokens(tokens, torch.cat([_offsets(part, ranges) for part in (first, second)], dim=2))
 
 
 def _vector_by_vector(first: ContextTokens, second: ContextTokens, operation: Operation) -> ContextTokens:
@@ -116,10 +116,9 @@ def _vector_by_vector(first: ContextTokens, second: ContextTokens, operation: Op
 
 
 def _offsets(part: ContextTokens, ranges: int) -> Tensor:
-    """[blocks,ranges,K,D]: the offsets of `part` by finer ranges of levels; zeros where it has none."""
-    if part.time_offsets is None:
-        return torch.zeros_like(part.tokens)[:, None].expand(-1, ranges, -1, -1)
-    return part.time_offsets.repeat_interleave(ranges // part.ranges, dim=1)
+    offsets = part.with_ranges(ranges).time_offsets
+    assert offsets is not None
+    return offsets
 
 
 def _mean(weight: float) -> Operation:

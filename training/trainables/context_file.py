@@ -18,7 +18,7 @@ from torch import Tensor
 from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
 from ..files.sentences import about_file, shown
-from ..files.tensor_file import read, read_metadata, to_bytes
+from ..files.tensor_file import TensorFile, read, read_metadata, to_bytes
 from ..files.tensor_file_fields import from_strings, to_strings
 from ..files.tensor_file_header import Kind, Limits
 from ..training_info import FORMAT_VERSION, LONGEST_PROMPT, TrainingInfo
@@ -36,6 +36,7 @@ LIMITS = Limits(
     metadata_length=4 * LONGEST_PROMPT,
     largest=1e6,
 )
+LARGEST_FILE = LIMITS.total_bytes + LIMITS.header_bytes + 8  # bytes
 
 # The names in the file of the tensors of the prompt, and of the negative prompt.
 POSITIVE, NEGATIVE = "", "negative_"
@@ -115,11 +116,7 @@ class ReferenceContext:
     def load(cls, path: str | Path) -> ReferenceContext:
         """Read a context onto the CPU. Raises one ValueError that names the file where it is not a whole context."""
         try:
-            file = read(path, LIMITS, KIND)
-            try:
-                return _from_file(file.tensors, file.metadata)
-            except ValueError as error:
-                raise ValueError(f"is damaged: {error}") from error
+            return context_of(read(path, LIMITS, KIND))
         except ValueError as error:
             raise ValueError(about_file(KIND.noun, path, error)) from error
 
@@ -144,18 +141,32 @@ def check_storable(num_blocks: int, count: int, context_dim: int, ranges: int) -
 
 def read_info(path: str | Path) -> TrainingInfo:
     """What a context file says of its training, without its tensors. Raises ValueError where it is none."""
-    return TrainingInfo(**{"pack_version": "", **from_strings(TrainingInfo, read_metadata(path, LIMITS, KIND))})
+    try:
+        return info_of_metadata(read_metadata(path, LIMITS, KIND))
+    except ValueError as error:
+        raise ValueError(about_file(KIND.noun, path, error)) from error
+
+
+def info_of_metadata(metadata: dict[str, str]) -> TrainingInfo:
+    """What a file's metadata say; this version did not write a file that does not say so."""
+    return TrainingInfo(**{"pack_version": "", **from_strings(TrainingInfo, metadata)})
+
+
+def context_of(file: TensorFile) -> ReferenceContext:
+    """The context that a file's tensors and metadata make. Raises ValueError in the second half of a sentence where
+    they do not agree."""
+    try:
+        return _from_file(file.tensors, file.metadata)
+    except ValueError as error:
+        raise ValueError(f"is damaged: {error}") from error
 
 
 def _from_file(tensors: dict[str, Tensor], metadata: dict[str, str]) -> ReferenceContext:
-    """The context that a file's tensors and metadata make, if they agree."""
     if "tokens" not in tensors:
         raise ValueError(f"it holds {', '.join(map(shown, sorted(tensors))) or 'nothing'}, expected tokens")
     positive, negative = (_tokens_from_file(tensors, prefix) for prefix in (POSITIVE, NEGATIVE))
     assert positive is not None
-    # This version did not write a file that does not say so.
-    info = TrainingInfo(**{"pack_version": "", **from_strings(TrainingInfo, metadata)})
-    context = ReferenceContext(positive, negative, info)
+    context = ReferenceContext(positive, negative, info_of_metadata(metadata))
     for name, actual in (("block_count", context.num_blocks), ("context_dim", context.context_dim)):
         if metadata.get(name, str(actual)) != str(actual):
             raise ValueError(

@@ -75,6 +75,14 @@ class ContextTokens:
             }
         )
 
+    def with_ranges(self, ranges: int) -> ContextTokens:
+        """The same tokens at every level, with offsets for so many ranges, a multiple of those that there are."""
+        offsets = self.time_offsets
+        if offsets is None:
+            blocks, count, width = self.tokens.shape
+            return ContextTokens(self.tokens, self.tokens.new_zeros(blocks, ranges, count, width))
+        return ContextTokens(self.tokens, offsets.repeat_interleave(ranges // self.ranges, dim=1))
+
     def part(self, tokens: slice) -> ContextTokens:
         """The same with some of the K tokens of each block."""
         offsets = None if self.time_offsets is None else self.time_offsets[:, :, tokens].contiguous()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ...masking.wording import quoted
 from ..backbone import TokenBackbone
 from ..conditioning import Conditioning
 from ..diffusion.guidance import ForBothPrompts
@@ -22,7 +24,8 @@ class TokenTrainable:
 
     With settings.negative_tokens the last of them are for the negative prompt, and the backbone is to be guided.
     generator: a CPU generator for the values before the first step. start: [n,D] vectors that the prompt's tokens begin
-    at, repeated until there are enough, or None to begin near zero. unit: the root mean square of what counts as 1 in
+    at, repeated until there are enough, or None to begin near zero. begin: a context that all of them begin at, with
+    settings that `settings_to_continue` made for it. unit: the root mean square of what counts as 1 in
     the leaves; with settings.token_norm "prompt" no token is longer than a vector of it. Raises ValueError where what
     is trained would be too large for a file.
     """
@@ -35,6 +38,7 @@ class TokenTrainable:
         device: torch.device,
         start: Tensor | None = None,
         unit: float = 1.0,
+        begin: ReferenceContext | None = None,
     ) -> None:
         self._blocks, self._ema, self.unit = backbone.num_blocks, settings.ema, unit
         self._bounded = settings.token_norm == "prompt"
@@ -46,10 +50,13 @@ class TokenTrainable:
         if start is not None:
             rows = torch.arange(self._positive) % len(start)
             tokens[:, : self._positive] += start.float().cpu()[rows] / unit
+        offsets = torch.zeros(sets, settings.time_ranges, count, backbone.context_dim)
+        if begin is not None:
+            tokens, offsets = (tensor[:sets] / unit for tensor in joined(begin, settings.time_ranges))
         self.leaves = [tokens.to(device).requires_grad_()]
         if settings.time_ranges > 0:
-            offsets = torch.zeros(sets, settings.time_ranges, count, backbone.context_dim, device=device)
-            self.leaves.append(offsets.requires_grad_())
+            self.leaves.append(offsets.to(device).requires_grad_())
+        self._earlier = {} if begin is None else begin.info.trainings()
         self._averages = [torch.zeros_like(leaf, requires_grad=False) for leaf in self.leaves]
         self._updates = 0
 
@@ -99,13 +106,42 @@ class TokenTrainable:
         tokens = ContextTokens(**{name: tensor.cpu() for name, tensor in kept.items()})
         positive = tokens.part(slice(None, self._positive))
         negative = tokens.part(slice(self._positive, None)) if self._negative else None
-        return ReferenceContext(positive, negative, info)
+        return ReferenceContext(positive, negative, replace(info, earlier=self._earlier))
 
     def _in_model_units(self) -> list[Tensor]:
         return self.leaves if self.unit == 1 else [self.unit * leaf for leaf in self.leaves]
 
     def _for_blocks(self, parts: Sequence[Tensor]) -> ContextTokens:
         return ContextTokens(*(part.expand(self._blocks, *part.shape[1:]) for part in parts))
+
+
+def settings_to_continue(begin: ReferenceContext, settings: TrainingSettings) -> TrainingSettings:
+    """The settings with as many tokens and ranges of levels as the context has, which a training that goes on from it
+    keeps. Raises ValueError where they say to begin at words too."""
+    if settings.init_text:
+        raise ValueError(
+            f"init_text is {quoted(settings.init_text, 60)} and a start_context came, expected one of them to begin at"
+        )
+    parts = [part for part in (begin.positive, begin.negative) if part is not None]
+    timed = any(part.time_offsets is not None for part in parts)
+    differ = any((tensor != tensor[:1]).any() for part in parts for tensor in part.tensors().values())
+    return replace(
+        settings,
+        num_tokens=begin.positive.count,
+        negative_tokens=0 if begin.negative is None else begin.negative.count,
+        time_ranges=begin.ranges if timed else 0,
+        per_block=settings.per_block or differ,
+    ).validate()
+
+
+def joined(context: ReferenceContext, ranges: int) -> tuple[Tensor, Tensor]:
+    """Tokens [blocks,K,D] of both prompts together, and their offsets [blocks,ranges,K,D]; float32 on the CPU."""
+    parts = [part for part in (context.positive, context.negative) if part is not None]
+    tokens = torch.cat([part.tokens for part in parts], dim=1).float().cpu()
+    if ranges == 0:
+        return tokens, tokens.new_zeros(len(tokens), 0, *tokens.shape[1:])
+    timed = [part.with_ranges(ranges).time_offsets for part in parts]
+    return tokens, torch.cat([offsets for offsets in timed if offsets is not None], dim=2).float().cpu()
 
 
 @torch.no_grad()

@@ -11,7 +11,8 @@ const THUMBNAIL = '/anima_fast_train/thumbnail'
 const COMBO = 'context_name'
 const WIDGET = 'anima_context_pictures'
 const SAVED = 'anima_saved_as'
-const SUFFIX = '.safetensors'
+// Of those behind the second, which a card may have become on its way, the server says that the context is gone.
+const TAKEN = ['.safetensors', '.png', '.jpg', '.jpeg', '.webp', '.gif']
 const HEIGHT = 190
 const SAVED_HEIGHT = 44
 const STYLE = `
@@ -82,7 +83,7 @@ function draw(node) {
       picture.alt = name
       picture.src = api.apiURL(`${THUMBNAIL}?${new URLSearchParams({ name, stamp })}`)
       button.append(picture)
-    } else button.textContent = name.replace(SUFFIX, '').slice(0, 40)
+    } else button.textContent = name.replace(/\.(safetensors|png)$/i, '').slice(0, 40)
     button.addEventListener('click', () => choose(node, name))
     for (const kind of ['pointerdown', 'mousedown', 'dblclick']) button.addEventListener(kind, (event) => event.stopPropagation())
     grid.append(button)
@@ -91,8 +92,8 @@ function draw(node) {
   words.className = 'words'
   const described = contexts.newest.find(({ name }) => name === chosen)
   words.textContent = contexts.newest.length
-    ? described?.words ?? 'Choose a context by its picture, or drop a .safetensors file here'
-    : 'No context yet: train one, or drop a .safetensors file here'
+    ? described?.words ?? 'Choose a context by its picture, or drop a .safetensors file or a card here'
+    : 'No context yet: train one, or drop a .safetensors file or a card here'
   words.title = words.textContent
   widget.element.replaceChildren(grid, words)
 }
@@ -127,7 +128,7 @@ async function refresh() {
 }
 
 const tell = (severity, summary, detail) => app.extensionManager?.toast?.add({ severity, summary, detail, life: 8000 })
-const contextFiles = (event) => [...(event.dataTransfer?.files ?? [])].filter((file) => file.name.toLowerCase().endsWith(SUFFIX))
+const contextFiles = (event) => [...(event.dataTransfer?.files ?? [])].filter((file) => TAKEN.some((suffix) => file.name.toLowerCase().endsWith(suffix)))
 
 async function upload(node, file) {
   const query = new URLSearchParams({ name: file.name })
@@ -144,7 +145,7 @@ function takesFiles(node) {
   node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some((item) => item.kind === 'file')
   node.onDragDrop = async (event) => {
     const files = contextFiles(event)
-    if (!files.length) tell('warn', 'Load Context', 'This is no .safetensors file of a context')
+    if (!files.length) tell('warn', 'Load Context', 'This is no .safetensors file of a context and no card, which is a PNG')
     for (const file of files) await upload(node, file)
     return true // even what is refused is not opened as a workflow
   }

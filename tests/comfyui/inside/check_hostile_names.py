@@ -12,21 +12,25 @@ from pathlib import Path
 
 import folder_paths
 import torch
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "hostile"))
 from judged import refusals
 from names import OUTSIDE, SOUND, UNFIT, hostile_names
 
 from anima_fast_train.nodes.folders.checkpoints import CheckpointOptions
-from anima_fast_train.nodes.folders.contexts import context_path, save_as_new_file
+from anima_fast_train.nodes.folders.context_uploads import take_context
+from anima_fast_train.nodes.folders.contexts import context_path, save_as_new_card, save_as_new_file
 from anima_fast_train.nodes.folders.output_names import save_in_output
 from anima_fast_train.nodes.folders.references import existing_folder
 from anima_fast_train.nodes.live.previews import PreviewOptions
+from anima_fast_train.training.trainables.context_card import to_card
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 NAMES = hostile_names(240)
 CONTEXT = ReferenceContext(ContextTokens(torch.ones(2, 3, 4)))
+PICTURE = Image.new("RGB", (2, 2))
 
 
 @contextmanager
@@ -68,6 +72,29 @@ def check_the_prefix_of_a_context() -> None:
 
     refused = refused_names(save)
     assert refused.issuperset((*OUTSIDE, *UNFIT)) and refused.isdisjoint(SOUND)
+
+
+def check_the_prefix_of_a_card() -> None:
+    def save(name: str, root: Path) -> None:
+        folder = root / "models" / "anima_contexts"
+        saved = folder / save_as_new_card(CONTEXT, name, PICTURE)
+        require_new_file(saved, folder)
+        assert saved.suffix == ".png"
+
+    refused = refused_names(save)
+    assert refused.issuperset((*OUTSIDE, *UNFIT)) and refused.isdisjoint(SOUND)
+
+
+def check_the_name_of_a_dropped_file() -> None:
+    """The name that a browser sends becomes one that is free and fit."""
+
+    def take(name: str, root: Path) -> None:
+        for ending, content in ((".safetensors", CONTEXT.to_bytes()), (".PNG", to_card(CONTEXT, PICTURE))):
+            (root / "input" / "upload").write_bytes(content)
+            folder = root / "models" / "anima_contexts"
+            require_new_file(folder / take_context(root / "input" / "upload", name + ending), folder)
+
+    assert refused_names(take) == set()
 
 
 def check_the_prefix_of_a_table() -> None:

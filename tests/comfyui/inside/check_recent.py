@@ -23,7 +23,6 @@ from anima_fast_train.nodes.folders.checkpoints import CheckpointOptions
 from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.recent.recent_contexts import RecentContexts
 from anima_fast_train.nodes.recent.run_key import run_key
-from anima_fast_train.nodes.recent.thumbnail import jpeg_of
 from anima_fast_train.nodes.training_run import train_on_references
 from anima_fast_train.training.references.augmentation import Augmentation
 from anima_fast_train.training.references.encode import UNCHANGED
@@ -31,6 +30,7 @@ from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
 from anima_fast_train.training.trainables.context_file import ReferenceContext, read_info
+from anima_fast_train.training.trainables.thumbnail import jpeg_of
 
 SETTINGS = TrainingSettings(steps=2, batch_size=1, num_tokens=2, noise_pool=2, evaluations=1, learning_rate="0.01")
 FRAMING = Framing(size=64)

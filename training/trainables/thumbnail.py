@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from PIL import Image
 
-from ...training.trainables.context_file import ReferenceContext
-from ...training.training_info import LONGEST_THUMBNAIL
+from ..training_info import LONGEST_THUMBNAIL
+from .context_file import ReferenceContext
 
 SIDE = 192  # pixels of the longer side
+LARGEST_SIDE = 1024  # of what another version may have written
 QUALITIES = (80, 50, 20)  # of a JPEG; the first that is small enough
 JPEG = b"\xff\xd8\xff"  # how one begins
 
@@ -41,3 +42,16 @@ def jpeg_of(thumbnail: str | None) -> bytes | None:
     except (binascii.Error, ValueError):
         return None
     return content if content.startswith(JPEG) else None
+
+
+def picture_of_thumbnail(thumbnail: str | None) -> Image.Image | None:
+    """The same as a picture; None too where it is damaged or larger than a thumbnail is."""
+    content = jpeg_of(thumbnail)
+    if content is None:
+        return None
+    try:
+        picture = Image.open(io.BytesIO(content), formats=["JPEG"])
+        return picture.convert("RGB") if max(picture.size) <= LARGEST_SIDE else None
+    # Pillow's decoders raise a dozen types on damaged files, SyntaxError and struct.error among them.
+    except Exception:
+        return None
