@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..training.trainables.context_file import ReferenceContext
 from ..training.trainables.scale_schedule import ScaleSchedule
-from .anima.conditioning import apply_to_conditioning
+from .models.conditioning import apply_to_conditioning
 from .node_schema import USE, node_schema
 from .socket_types import Context
 from .strength_inputs import blocks_and_schedule, scale_and_window, strength_of

@@ -16,12 +16,12 @@ from ..training.manifests.train_row import Learn
 from ..training.manifests.worker import serve
 from ..training.result import TrainingResult
 from ..training.trainables.context_file import ReferenceContext
-from .anima.backbone import anima_backbone
-from .anima.family import family_of
-from .anima.requirements import check_clip, check_vae
-from .anima.within_memory import within_memory
+from ..training.trainables.thumbnail import with_thumbnail
 from .live.first_picture import masked_picture
-from .recent.thumbnail import with_thumbnail
+from .models.backbone import training_backbone
+from .models.family import family_of
+from .models.requirements import check_clip, check_vae
+from .models.within_memory import within_memory
 
 
 class AnimaModel:
@@ -43,7 +43,7 @@ class AnimaModel:
     def trained(self, recipe: Recipe, learn: Learn) -> tuple[ReferenceContext, TrainingResult]:
         """The context carries a small picture of what it learned, as those of the training nodes do."""
         run = recipe.run
-        with anima_backbone(self._anima, self._clip, self._vae, run.recompute, run.precision) as backbone:
+        with training_backbone(self._anima, self._clip, self._vae, run.recompute, run.precision) as backbone:
             result, _ = within_memory(backbone, lambda: learn(backbone), lambda: learn.steps_done)
         picture = masked_picture(next(iter(recipe.references())), recipe.framing, run.mask_reduction)
         return with_thumbnail(result.trained, picture), result

@@ -12,10 +12,10 @@ from ..masking.preview import preview_tensor
 from ..training.reports.context_comparison import parse_prompts, parse_scales, plan_cells
 from ..training.reports.image_grid import GridRow, labelled_grid
 from ..training.trainables.context_file import ReferenceContext
-from .anima.applied_context import LARGEST_SCALE
-from .anima.drawing import SamplerSettings, draw_cells, patched_models
-from .anima.family import family_of
-from .anima.requirements import check_clip, check_vae
+from .models.applied_context import LARGEST_SCALE
+from .models.drawing import SamplerSettings, draw_cells, patched_models
+from .models.family import family_of
+from .models.requirements import check_clip, check_vae
 from .node_schema import LOOK, node_schema
 from .socket_types import Context
 

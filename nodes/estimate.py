@@ -12,8 +12,8 @@ from comfy.model_patcher import ModelPatcher
 from ..training.conditioning import Conditioning
 from ..training.reports.pace import EVALUATIONS_SHARE, PASSES_PER_ROW, in_words
 from ..training.settings import TrainingSettings
-from .anima.backbone import AnimaBackbone, predicting_backbone
 from .anima.recompute import activation_bytes
+from .models.backbone import ModelBackbone, predicting_backbone
 from .options.training_options import TrainingOptions
 
 PROMPT_LENGTH, WORDS = 512, 8  # vectors of a prompt, and how many of them are not zero
@@ -70,7 +70,7 @@ def estimate_training(
         )
 
 
-def seconds_of_a_row(backbone: AnimaBackbone, latent_size: tuple[int, int], num_tokens: int) -> float:
+def seconds_of_a_row(backbone: ModelBackbone, latent_size: tuple[int, int], num_tokens: int) -> float:
     """A forward and a backward pass, after a forward pass that loads the model."""
     device = backbone.model.load_device
     generator = torch.Generator().manual_seed(0)

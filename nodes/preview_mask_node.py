@@ -17,8 +17,8 @@ from ..training.references.enlargement import enlargement_of
 from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
 from ..training.settings import TrainingSettings
-from .anima.family import ANIMA
 from .estimate import NO_MODEL, estimate_training
+from .models.family import ANIMA
 from .node_schema import MASK, node_schema
 from .options.declared_inputs import widget
 from .options.training_options import TrainingOptions

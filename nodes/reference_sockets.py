@@ -7,7 +7,7 @@ from torch import Tensor
 from ..masking.sources import extract_mask
 from ..training.references.reference import references_from_batch, unmasked_references
 from ..training.references.reference_list import ReferenceList
-from .anima.backbone import copy_outside_inference
+from .models.backbone import copy_outside_inference
 from .options.training_options import TrainingOptions
 
 

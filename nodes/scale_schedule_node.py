@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..training.trainables.scale_schedule import parse_scale_schedule
-from .anima.applied_context import LARGEST_SCALE
+from .models.applied_context import LARGEST_SCALE
 from .node_schema import USE, node_schema
 from .socket_types import Schedule
 

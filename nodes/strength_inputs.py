@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..training.trainables.block_scale import parse_block_scale
 from ..training.trainables.context_file import ReferenceContext
 from ..training.trainables.scale_schedule import ScaleSchedule
-from .anima.applied_context import LARGEST_SCALE, Strength
+from .models.applied_context import LARGEST_SCALE, Strength
 from .socket_types import Schedule
 
 

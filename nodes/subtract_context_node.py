@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..training.trainables.combine import SubtractMethod, subtract
 from ..training.trainables.context_file import ReferenceContext
-from .anima.applied_context import LARGEST_SCALE
+from .models.applied_context import LARGEST_SCALE
 from .node_schema import USE, node_schema
 from .socket_types import Context
 

@@ -27,8 +27,6 @@ from ..training.settings import TrainingSettings
 from ..training.train_context import train_context_tokens
 from ..training.trainables.context_file import ReferenceContext
 from ..training.trainables.thumbnail import with_thumbnail
-from .anima.backbone import AnimaBackbone, anima_backbone
-from .anima.within_memory import within_memory
 from .folders.contexts import save_as_new_file
 from .live.channel import Channel
 from .live.finish import REQUESTS
@@ -37,6 +35,8 @@ from .live.loss_line import DONE, done_message
 from .live.phases import Phases
 from .live.previews import PreviewOptions, TrainingPreviews, previewer_for
 from .live.progress import LiveProgress
+from .models.backbone import ModelBackbone, training_backbone
+from .models.within_memory import within_memory
 from .options.training_options import TrainingOptions
 from .recent.recent_contexts import FinishedRun, RecentContexts
 from .recent.run_key import run_key
@@ -96,7 +96,7 @@ def trained_run(
     device = models[0].load_device
     with (
         keeping_the_best_tokens(),
-        anima_backbone(*models, options.recompute, options.precision) as backbone,
+        training_backbone(*models, options.recompute, options.precision) as backbone,
         peak_memory(device) as peak,
     ):
         watched.phases.watch(backbone)
@@ -131,7 +131,7 @@ def keeping_the_best_tokens() -> Iterator[None]:
 
 
 def train_within_memory(
-    backbone: AnimaBackbone,
+    backbone: ModelBackbone,
     references: Sequence[EncodedReference],
     settings: TrainingSettings,
     checkpoints: CheckpointPlan | None = None,

@@ -1,1 +1,1 @@
-"""MODEL, CLIP and VAE of ComfyUI as a frozen Anima that reads context tokens, in training and in sampling."""
+"""What Anima has of its own: its way in for context tokens, its rotary op, its words for backgrounds."""

@@ -16,7 +16,7 @@ from ...masking.preview import overlay
 from ...training.references.prepare import prepare_reference
 from ...training.references.reference import Reference
 from ...training.references.reference_list import ReferenceList
-from ..anima.family import ANIMA
+from ..models.family import ANIMA
 from .phases import Phases
 
 

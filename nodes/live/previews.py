@@ -20,8 +20,8 @@ from ...training.result import StepReport
 from ...training.run_options import FOLDER_OF_PREVIEWS as FOLDER
 from ...training.run_options import PreviewSettings
 from ...training.trainables.context_file import ReferenceContext
-from ..anima.backbone import AnimaBackbone
 from ..folders.output_names import place_in_output
+from ..models.backbone import ModelBackbone
 
 SAMPLING_STEPS = 8
 SEED = 0  # the same noise for all previews, so that only the tokens differ from one to the next
@@ -45,7 +45,7 @@ class TrainingPreviews:
     """
 
     def __init__(
-        self, backbone: AnimaBackbone, reference: EncodedReference, previewer: LatentPreviewer, folder: Path, every: int
+        self, backbone: ModelBackbone, reference: EncodedReference, previewer: LatentPreviewer, folder: Path, every: int
     ) -> None:
         self.notes: list[str] = []
         self._backbone, self._reference, self._folder, self._every = backbone, reference, folder, every
@@ -104,7 +104,7 @@ def last_run(folder: Path) -> int:
     return max((int(name[1]) for name in names if name), default=0)
 
 
-def previewer_for(backbone: AnimaBackbone) -> LatentPreviewer:
+def previewer_for(backbone: ModelBackbone) -> LatentPreviewer:
     """The previewer that the user chose for sampling; where none was chosen, ComfyUI's linear map from latents to
     colours."""
     latent_format = backbone.model.model.latent_format

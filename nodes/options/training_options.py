@@ -16,9 +16,9 @@ from ...training.references.caption import CaptionOptions
 from ...training.run_options import RecentSettings, RunOptions
 from ...training.settings import TrainingSettings
 from ...training.trainables.context_file import ReferenceContext
-from ..anima.backbone import copy_outside_inference
 from ..folders.checkpoints import CheckpointOptions
 from ..live.previews import PreviewOptions
+from ..models.backbone import copy_outside_inference
 
 
 @dataclass(frozen=True)

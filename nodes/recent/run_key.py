@@ -16,12 +16,12 @@ from ...training.references.augmentation import Augmentation
 from ...training.references.reference import Reference
 from ...training.references.reference_list import ReferenceList
 from ...training.settings import TrainingSettings
-from ..anima.applied_context import ContextPatch
+from ..models.applied_context import ContextPatch
 from ..options.training_options import TrainingOptions
 
 ROOT = Path(__file__).parents[2]
 # The code that decides what a training learns; other code gives other tokens.
-TRAINS = ("masking", "training", "nodes/anima")
+TRAINS = ("masking", "training", "nodes/anima", "nodes/models")
 # What a patcher may carry that changes a model in ways which cannot be compared.
 UNKNOWN = ("hook_patches", "injections", "attachments", "additional_models", "forced_hooks", "weight_wrapper_patches")
 

@@ -34,8 +34,8 @@ def main() -> None:
 def measure(options: argparse.Namespace, folder: Path) -> None:
     import torch
 
-    from anima_fast_train.nodes.anima.backbone import anima_backbone
     from anima_fast_train.nodes.live.previews import PreviewOptions, TrainingPreviews, previewer_for
+    from anima_fast_train.nodes.models.backbone import training_backbone
     from anima_fast_train.training.references.encode import EncodedReference
     from anima_fast_train.training.result import StepReport
     from anima_fast_train.training.settings import TrainingSettings
@@ -45,7 +45,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         model, clip, vae = load_anima(options)
     batch = options.batch or TrainingSettings().batch_size
     settings = TrainingSettings(steps=STEPS_BETWEEN * options.previews + 1, batch_size=batch, evaluations=1)
-    with anima_backbone(model, clip, vae, "off", options.precision) as backbone:
+    with training_backbone(model, clip, vae, "off", options.precision) as backbone:
         side = options.size // 8
         x0 = torch.randn(1, 16, 1, side, side, generator=torch.Generator().manual_seed(0)).to(model.load_device)
         mask = torch.zeros(1, 1, side, side, device=model.load_device)

@@ -25,8 +25,8 @@ def compare(options: argparse.Namespace) -> None:
     import comfy.sd
     import torch
 
-    from anima_fast_train.nodes.anima.family import family_of
-    from anima_fast_train.nodes.anima.patch import patch_model
+    from anima_fast_train.nodes.models.family import family_of
+    from anima_fast_train.nodes.models.patch import patch_model
     from anima_fast_train.training.trainables.context_file import ReferenceContext
     from anima_fast_train.training.trainables.context_tokens import ContextTokens
     from anima_fast_train.training.training_info import TrainingInfo

@@ -102,7 +102,7 @@ def train_lora_seconds(model, conditioning, latent, options) -> list[float]:
 def our_seconds(model, clip, vae, latent, options) -> list[float]:
     import torch
 
-    from anima_fast_train.nodes.anima.backbone import anima_backbone
+    from anima_fast_train.nodes.models.backbone import training_backbone
     from anima_fast_train.training.references.encode import EncodedReference
     from anima_fast_train.training.settings import TrainingSettings
     from anima_fast_train.training.train_context import train_context_tokens
@@ -111,7 +111,7 @@ def our_seconds(model, clip, vae, latent, options) -> list[float]:
     settings = TrainingSettings(
         steps=options.steps, batch_size=options.batch, prior_weight=0.0, noise_pool=options.batch, evaluations=1
     )
-    with anima_backbone(model, clip, vae, "on" if options.checkpointing else "off", options.precision) as backbone:
+    with training_backbone(model, clip, vae, "on" if options.checkpointing else "off", options.precision) as backbone:
         x0 = model.model.process_latent_in(latent.clone())[:1].to(model.load_device)
         mask = torch.zeros(1, 1, *x0.shape[-2:], device=model.load_device)
         mask[..., x0.shape[-2] // 4 :, x0.shape[-1] // 4 :] = 1

@@ -16,11 +16,11 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from small_models import anima, clip, load_model, noise, padded_context, raises, vae
 
-from anima_fast_train.nodes.anima import backbone as backbone_module
-from anima_fast_train.nodes.anima.backbone import AnimaBackbone, anima_backbone
-from anima_fast_train.nodes.anima.gradient_scale import scale_gradient
-from anima_fast_train.nodes.anima.patch import patch_model
 from anima_fast_train.nodes.anima.recompute import activation_bytes
+from anima_fast_train.nodes.models import backbone as backbone_module
+from anima_fast_train.nodes.models.backbone import ModelBackbone, training_backbone
+from anima_fast_train.nodes.models.gradient_scale import scale_gradient
+from anima_fast_train.nodes.models.patch import patch_model
 from anima_fast_train.training.conditioning import Conditioning
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
@@ -46,7 +46,7 @@ def sampled_velocity(model: ModelPatcher) -> torch.Tensor:
     return (x_t() - denoised) / SIGMA
 
 
-def gradient(backbone: AnimaBackbone) -> tuple[torch.Tensor, torch.Tensor]:
+def gradient(backbone: ModelBackbone) -> tuple[torch.Tensor, torch.Tensor]:
     """(loss, gradient) of tokens against a fixed target."""
     tokens = tokens_for(backbone.model).requires_grad_()
     loss = (backbone.predict(x_t(), SIGMA, prompts(), tokens) - noise(1, 16, 1, 8, 8, seed=9)).square().mean()
@@ -55,9 +55,9 @@ def gradient(backbone: AnimaBackbone) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @contextmanager
-def opened(model: ModelPatcher | None = None, **options: str) -> Iterator[AnimaBackbone]:
+def opened(model: ModelPatcher | None = None, **options: str) -> Iterator[ModelBackbone]:
     """A backbone as a node opens it: from within ComfyUI's inference mode."""
-    with torch.inference_mode(), anima_backbone(model or anima(), clip(), vae(), **options) as backbone:
+    with torch.inference_mode(), training_backbone(model or anima(), clip(), vae(), **options) as backbone:
         yield backbone
 
 
@@ -292,7 +292,7 @@ def check_what_does_not_fit_is_refused_in_a_sentence() -> None:
         ((anima(), clip(), clip()), ("VAE is", "Wan 2.1")),
     ]
     for wired, words in cases:
-        with raises(ValueError, *words), anima_backbone(*wired):
+        with raises(ValueError, *words), training_backbone(*wired):
             raise AssertionError("opened")
 
 

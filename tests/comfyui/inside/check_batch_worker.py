@@ -11,7 +11,6 @@ from small_models import anima, clip, raises, vae
 
 from anima_fast_train.nodes.batch_worker import AnimaModel
 from anima_fast_train.nodes.options.training_options import TrainingOptions
-from anima_fast_train.nodes.recent.thumbnail import jpeg_of
 from anima_fast_train.nodes.training_run import train_on_references
 from anima_fast_train.training.manifests.backbones import AnimaFiles
 from anima_fast_train.training.manifests.plan import PlannedRow, planned
@@ -20,6 +19,7 @@ from anima_fast_train.training.manifests.train_row import Asked, train_row
 from anima_fast_train.training.miniature.scene import draw_reference
 from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.trainables.context_file import ReferenceContext
+from anima_fast_train.training.trainables.thumbnail import jpeg_of
 
 MANIFEST = """image,mask,prompt,steps,num_tokens,size,batch_size,cut_paste,learning_rate,evaluations,noise_pool
 p.png,m.png,"1girl, smile",3,2,64,1,0,0.1,1,2

@@ -11,9 +11,9 @@ from comfy.hooks import set_hooks_for_conditioning
 from comfy.model_patcher import ModelPatcher
 from small_models import anima, noise, padded_context, raises
 
-from anima_fast_train.nodes.anima.applied_context import Strength
-from anima_fast_train.nodes.anima.conditioning import apply_to_conditioning
-from anima_fast_train.nodes.anima.patch import patch_model
+from anima_fast_train.nodes.models.applied_context import Strength
+from anima_fast_train.nodes.models.conditioning import apply_to_conditioning
+from anima_fast_train.nodes.models.patch import patch_model
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.scale_schedule import parse_scale_schedule
 from anima_fast_train.training.training_info import TrainingInfo

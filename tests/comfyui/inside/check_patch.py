@@ -9,9 +9,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from small_models import anima, noise, padded_context, raises
 
-from anima_fast_train.nodes.anima.applied_context import ContextPatch, Strength, rows_of
 from anima_fast_train.nodes.anima.insertion import FreeSlots, TokenSet, insert_into_call
-from anima_fast_train.nodes.anima.patch import patch_model
+from anima_fast_train.nodes.models.applied_context import ContextPatch, Strength, rows_of
+from anima_fast_train.nodes.models.patch import patch_model
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 from anima_fast_train.training.trainables.padding_slots import insert_tokens

@@ -18,8 +18,8 @@ from small_models import FOLDER as MODELS
 from small_models import anima, clip, load_model, noise, vae
 
 from anima_fast_train.masking.framing import Framing
-from anima_fast_train.nodes.anima.patch import patch_model
 from anima_fast_train.nodes.folders.checkpoints import CheckpointOptions
+from anima_fast_train.nodes.models.patch import patch_model
 from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.recent.recent_contexts import RecentContexts
 from anima_fast_train.nodes.recent.run_key import run_key

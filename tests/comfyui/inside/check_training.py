@@ -8,7 +8,7 @@ import torch
 from small_models import anima, clip, noise, raises, vae
 
 from anima_fast_train.masking.framing import Framing
-from anima_fast_train.nodes.anima.backbone import AnimaBackbone, anima_backbone
+from anima_fast_train.nodes.models.backbone import ModelBackbone, training_backbone
 from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.training_run import OUT_OF_MEMORY_NOTE, train_on_references, train_within_memory
 from anima_fast_train.training.references.background_source import PLACES
@@ -61,7 +61,7 @@ def check_the_same_seed_trains_the_same_tokens() -> None:
     assert not torch.equal(first, other)
 
 
-def run_out_of_memory(backbone: AnimaBackbone, from_call: int) -> None:
+def run_out_of_memory(backbone: ModelBackbone, from_call: int) -> None:
     """Let predictions with tokens fail as a full GPU does, unless blocks are computed again."""
     predict, calls = backbone.predict, []
 
@@ -75,12 +75,12 @@ def run_out_of_memory(backbone: AnimaBackbone, from_call: int) -> None:
     backbone.predict = failing
 
 
-def encoded(backbone: AnimaBackbone) -> list[EncodedReference]:
+def encoded(backbone: ModelBackbone) -> list[EncodedReference]:
     return encode_references(backbone, references(), FRAMING)
 
 
 def check_a_first_step_without_memory_is_tried_again_with_recomputing() -> None:
-    with torch.inference_mode(), anima_backbone(anima(), clip(), vae()) as backbone:
+    with torch.inference_mode(), training_backbone(anima(), clip(), vae()) as backbone:
         latents = encoded(backbone)
         run_out_of_memory(backbone, from_call=1)
         result, notes = train_within_memory(backbone, latents, replace(SETTINGS, steps=2))
@@ -90,7 +90,7 @@ def check_a_first_step_without_memory_is_tried_again_with_recomputing() -> None:
 
 
 def check_a_later_step_without_memory_is_an_error() -> None:
-    with torch.inference_mode(), anima_backbone(anima(), clip(), vae()) as backbone:
+    with torch.inference_mode(), training_backbone(anima(), clip(), vae()) as backbone:
         latents = encoded(backbone)
         run_out_of_memory(backbone, from_call=2)
         with raises(torch.OutOfMemoryError):
@@ -98,7 +98,7 @@ def check_a_later_step_without_memory_is_an_error() -> None:
 
 
 def check_recompute_off_means_off() -> None:
-    with torch.inference_mode(), anima_backbone(anima(), clip(), vae(), recompute="off") as backbone:
+    with torch.inference_mode(), training_backbone(anima(), clip(), vae(), recompute="off") as backbone:
         latents = encoded(backbone)
         run_out_of_memory(backbone, from_call=1)
         with raises(torch.OutOfMemoryError):
@@ -131,7 +131,7 @@ def check_the_defaults_find_their_rate_and_show_the_subject_where_the_model_draw
 
 def check_noise_is_not_what_is_learned() -> None:
     """Tokens of another picture fit this one worse than its own do."""
-    with torch.inference_mode(), anima_backbone(anima(), clip(), vae()) as backbone:
+    with torch.inference_mode(), training_backbone(anima(), clip(), vae()) as backbone:
         [reference] = encoded(backbone)
         result, _ = train_within_memory(backbone, [reference], SETTINGS)
         sigma, eps = torch.tensor([0.6]), noise(*reference.latent.shape, seed=77)

@@ -13,8 +13,8 @@ from torch import Tensor
 from ...training.trainables.context_file import ReferenceContext
 from ...training.trainables.context_tokens import ContextTokens, level_range
 from ...training.trainables.scale_schedule import ScaleSchedule, SigmaCurve
+from ..anima.insertion import FreeSlots, TokenSet, insert_into_call
 from .family import family_of
-from .insertion import FreeSlots, TokenSet, insert_into_call
 
 LARGEST_SCALE = 3.0  # that the nodes offer
 

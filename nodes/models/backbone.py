@@ -21,21 +21,21 @@ from torch import Tensor
 from ...training.conditioning import Conditioning
 from ...training.diffusion.parametrisation import RectifiedFlow
 from ...training.run_options import Precision, Recompute
+from ..anima.insertion import FreeSlots, TokenSet, insert_into_call
+from ..anima.recompute import activation_bytes, recompute_blocks
+from ..anima.rotary import differentiable_rotary
 from .family import family_of
 from .frozen_weights import differentiable_linear_layers, frozen_weights
 from .gradient_scale import scale_gradient
-from .insertion import FreeSlots, TokenSet, insert_into_call
 from .model_loading import is_loaded, loaded_for_training, training_clone, unload
-from .recompute import activation_bytes, recompute_blocks
 from .requirements import check_clip, check_vae
-from .rotary import differentiable_rotary
 
 # float16 gradients below 6e-8 vanish; the loss is a mean over 65536 latent values at 512 pixels.
 FLOAT16_GRADIENT_SCALE = 4096.0
 
 
-class AnimaBackbone(RectifiedFlow):
-    """The `Backbone` protocol over ComfyUI's MODEL, CLIP and VAE. Make it with `anima_backbone`, which closes it.
+class ModelBackbone(RectifiedFlow):
+    """The `Backbone` protocol over ComfyUI's MODEL, CLIP and VAE. Make it with `training_backbone`, which closes it.
 
     on_phase is told in words what takes long when it begins, on_pass the rows of each forward pass when it ends.
     """
@@ -184,9 +184,9 @@ class AnimaBackbone(RectifiedFlow):
 
 
 @contextmanager
-def anima_backbone(
+def training_backbone(
     model: ModelPatcher, clip: Any, vae: Any, recompute: Recompute = "auto", precision: Precision = "auto"
-) -> Iterator[AnimaBackbone]:
+) -> Iterator[ModelBackbone]:
     """A backbone for training, outside of ComfyUI's inference mode, that leaves everything as it found it.
 
     Raises ValueError where one of the three does not fit.
@@ -201,10 +201,10 @@ def anima_backbone(
 @contextmanager
 def predicting_backbone(
     model: ModelPatcher, recompute: Recompute, precision: Precision, clip: Any = None, vae: Any = None
-) -> Iterator[AnimaBackbone]:
+) -> Iterator[ModelBackbone]:
     """The same; without clip and vae it only predicts."""
     with torch.inference_mode(False):
-        backbone = AnimaBackbone(model, clip, vae, recompute, precision)
+        backbone = ModelBackbone(model, clip, vae, recompute, precision)
         try:
             yield backbone
         finally:

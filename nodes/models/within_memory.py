@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import comfy.model_management as management
 
-from .backbone import AnimaBackbone
+from .backbone import ModelBackbone
 
 T = TypeVar("T")
 
 
-def within_memory(backbone: AnimaBackbone, train: Callable[[], T], steps_done: Callable[[], int]) -> tuple[T, bool]:
+def within_memory(backbone: ModelBackbone, train: Callable[[], T], steps_done: Callable[[], int]) -> tuple[T, bool]:
     """What `train` gives, and whether it was called a second time: with `auto` checkpointing, after a first step for
     which there was no memory. steps_done: of the call that failed."""
     try:

@@ -11,7 +11,7 @@ from comfy.model_patcher import ModelPatcher
 
 from ...training.conditioning import LengthRule, pad_with_zeros
 from ...training.references.scenery import Scenery
-from .scenery import SCENERY
+from ..anima.scenery import SCENERY
 
 
 @dataclass(frozen=True)
