@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from .adapters.layers import Layer
 from .conditioning import Conditioning
 
 
@@ -62,3 +63,11 @@ class TokenBackbone(Backbone, Protocol):
 
     @property
     def context_dim(self) -> int: ...
+
+
+class AdaptableBackbone(Backbone, Protocol):
+    """A model whose layers take adapters: `predict` accepts `adapters.plan.Adapters` as trained, and lets them act
+    through `adapters.acting`."""
+
+    def adaptable_layers(self) -> tuple[Layer, ...]:
+        """Those that a prediction passes through, in an order that never changes."""

@@ -83,13 +83,10 @@ class Trainer:
         last. Raises TrainingDiverged, and whatever `on_step` does."""
         due = evaluation_steps(len(self.rates), self.settings.evaluations)
         started, finished = time.perf_counter() - self.position.seconds, False
-        if self.found_rate is None:
-            self.found_rate = find_rate(
-                self.trainable, self._new_optimiser, lambda: self.forward.add_gradients(self.batches.trial())
-            )
+        found = self.find_rate()
         try:
             while self.position.done < len(self.rates) and not self.best.exhausted and not finished:
-                report = self.step(self.found_rate.rate * self.rates[self.position.done])
+                report = self.step(found.rate * self.rates[self.position.done])
                 finished = finish()
                 if self.position.done in due or finished:
                     report = replace(report, evaluation=self.evaluate())
@@ -119,11 +116,19 @@ class Trainer:
             kept_step=self.best.step,
             coverage=[reference.coverage for reference in self.references],
             seconds=self.position.seconds,
-            found_rate=self.found_rate,
+            found_rate=found,
             passes=self.passes,
             drawing_passes=sum(reference.drawing_passes for reference in self.references),
             warnings=self.warnings,
         )
+
+    def find_rate(self) -> FoundRate:
+        """The rate that the schedule's are shares of, tried out where nobody has found it yet."""
+        if self.found_rate is None:
+            self.found_rate = find_rate(
+                self.trainable, self._new_optimiser, lambda: self.forward.add_gradients(self.batches.trial())
+            )
+        return self.found_rate
 
     def step(self, rate: float) -> StepReport:
         """One optimiser step over all accumulated batches."""

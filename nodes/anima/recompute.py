@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...training.adapters.acting import acting_again
+
 # Activations that one block of Anima keeps for the backward pass, in tensors of the size of its residual stream.
 TENSORS_PER_BLOCK = 36
 
@@ -40,7 +42,13 @@ def _recomputed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
         # one's.
         options = dict(transformer_options)
         return checkpoint(
-            forward, *args, transformer_options=options, use_reentrant=False, preserve_rng_state=False, **kwargs
+            forward,
+            *args,
+            transformer_options=options,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=acting_again,
+            **kwargs,
         )
 
     return recomputed_forward

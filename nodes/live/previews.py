@@ -19,7 +19,7 @@ from ...training.references.encode import EncodedReference
 from ...training.result import StepReport
 from ...training.run_options import FOLDER_OF_PREVIEWS as FOLDER
 from ...training.run_options import PreviewSettings
-from ...training.trainables.context_file import ReferenceContext
+from ...training.trainables.trainable import Trained
 from ..folders.output_names import place_in_output
 from ..models.backbone import ModelBackbone
 
@@ -73,15 +73,12 @@ class TrainingPreviews:
             return None
         return image
 
-    def draw(self, context: ReferenceContext) -> Image.Image:
+    def draw(self, context: Trained) -> Image.Image:
         """What the context draws under the reference's prompt at training size, without guidance."""
         latent = self._reference.latent
         noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED)).to(latent.device)
 
-        def tokens_at(level: float) -> Tensor:
-            return context.positive.at_level(level).to(latent.device)
-
-        drawn = sample_latents(self._backbone, noise, self._reference.conditioning, tokens_at, SAMPLING_STEPS)
+        drawn = sample_latents(self._backbone, noise, self._reference.conditioning, context.at_level, SAMPLING_STEPS)
         image = image_of(self._previewer, drawn)
         return (
             image
@@ -89,7 +86,7 @@ class TrainingPreviews:
             else image.resize(self._reference.image_size, Image.Resampling.BICUBIC)
         )
 
-    def _save(self, image: Image.Image, context: ReferenceContext, step: int) -> None:
+    def _save(self, image: Image.Image, context: Trained, step: int) -> None:
         self._run = self._run or 1 + last_run(self._folder)
         name = f"{self._run:05}_step_{step:06}"
         png = io.BytesIO()

@@ -18,6 +18,9 @@ from comfy.ldm.modules.attention import attention_pytorch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...training.adapters.acting import acting, adaptable
+from ...training.adapters.layers import Layer, adaptable_layers
+from ...training.adapters.plan import Adapters
 from ...training.conditioning import Conditioning
 from ...training.diffusion.parametrisation import RectifiedFlow
 from ...training.run_options import Precision, Recompute
@@ -32,6 +35,8 @@ from .requirements import check_clip, check_vae
 
 # float16 gradients below 6e-8 vanish; the loss is a mean over 65536 latent values at 512 pixels.
 FLOAT16_GRADIENT_SCALE = 4096.0
+# Of a diffusion model, what works on prompts alone, before the loop.
+OUTSIDE = ("llm_adapter",)
 
 
 class ModelBackbone(RectifiedFlow):
@@ -93,21 +98,32 @@ class ModelBackbone(RectifiedFlow):
             )
         return Conditioning(copy_outside_inference(vectors.float()), to_one_length=self.family.to_one_length)
 
-    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
+    def adaptable_layers(self) -> tuple[Layer, ...]:
+        """Of the model without the patches that are merged into it when it is loaded."""
+        return adaptable_layers(self.model.model.diffusion_model, OUTSIDE)
+
+    def predict(
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Adapters | None = None
+    ) -> Tensor:
         """The velocity at x_t [B,16,1,h,w] and levels [B], which are Anima's sigmas; float32, computed in the precision
-        of the model. trained: tokens [blocks,K,1024], or [B,blocks,K,1024] where rows differ."""
+        of the model. trained: adapters, or tokens [blocks,K,1024], or [B,blocks,K,1024] where rows differ."""
         self._enter_training(x_t)
         base = self.model.model
         dtype = base.get_dtype_inference()
         scale = FLOAT16_GRADIENT_SCALE if dtype == torch.float16 else 1.0
-        if trained is not None:
-            trained = scale_gradient(trained, 1 / scale)
-        velocity = base.diffusion_model(
-            x_t.to(dtype),
-            base.model_sampling.timestep(level).float(),
-            conditioning.vectors.to(dtype),
-            transformer_options=self._transformer_options(level, trained),
-        )
+        tokens = adapters = None
+        if isinstance(trained, Adapters):
+            scaled = scale_gradient(trained.values, 1 / scale)
+            adapters = trained.with_values(scaled).to(x_t.device, dtype)
+        elif trained is not None:
+            tokens = scale_gradient(trained.to(x_t.device), 1 / scale)
+        with acting(adapters):
+            velocity = base.diffusion_model(
+                x_t.to(dtype),
+                base.model_sampling.timestep(level).float(),
+                conditioning.vectors.to(dtype),
+                transformer_options=self._transformer_options(level, tokens),
+            )
         self.on_pass(x_t.shape[0])
         return scale_gradient(velocity.float(), scale)
 
@@ -136,6 +152,7 @@ class ModelBackbone(RectifiedFlow):
             entered.enter_context(frozen_weights(diffusion_model))
             entered.enter_context(differentiable_linear_layers(diffusion_model))
             entered.enter_context(differentiable_rotary())
+            entered.enter_context(adaptable(diffusion_model, OUTSIDE))
             self.recomputes = self._should_recompute(x_t)
             if self.recomputes:
                 entered.enter_context(recompute_blocks(diffusion_model.blocks))

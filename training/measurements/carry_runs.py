@@ -11,8 +11,8 @@ from torch import Tensor
 from ..miniature.backbone import GUIDANCE
 from ..miniature.scene import draw_elsewhere
 from ..result import TrainingResult
-from ..train_context import train_context_tokens
-from ..trainables.context_file import ReferenceContext
+from ..train import train_what_is_asked
+from ..trainables.trainable import Trained
 from . import carry_score
 from .carry_prompts import OPEN_PROMPTS, PROMPTS
 from .carry_score import Seen
@@ -74,12 +74,12 @@ class Row:
 
 
 def train(yard: Yardstick, recipe: Recipe) -> TrainingResult:
-    """The context of a recipe; with more pictures than one the reference itself is not among them."""
+    """What a recipe trains; with more pictures than one the reference itself is not among them."""
     scenes = [yard.reference]
     if recipe.pictures > 1:
         scenes = [draw_elsewhere(yard.seed, number) for number in range(recipe.pictures)]
     encoded = encoded_scenes(yard.backbone, scenes, recipe.images, yard.seed)
-    return train_context_tokens(yard.backbone, encoded, replace(recipe.settings, seed=yard.seed))
+    return train_what_is_asked(yard.backbone, encoded, replace(recipe.settings, seed=yard.seed))
 
 
 def run(
@@ -88,7 +88,7 @@ def run(
     """A row for each guidance. show: gets the guidance and the samples [PROMPTS*SEEDS,H,W,3] of the named prompts."""
     result = train(yard, recipe)
     before, after = result.before, result.after
-    elsewhere = yard.grid.measure(result.trained.positive.at)
+    elsewhere = yard.grid.measure(result.trained.at)
     rows = []
     for guidance in GUIDANCES:
         pictures, seen = yard.samples(result.trained, guidance)
@@ -132,18 +132,12 @@ def figures(yard: Yardstick, seen: Seen, guidance: float) -> dict[str, float | N
     }
 
 
-def frontier(yard: Yardstick, context: ReferenceContext, guidance: float, whole: Seen) -> list[list[float]]:
+def frontier(yard: Yardstick, context: Trained, guidance: float, whole: Seen) -> list[list[float]]:
     """[scale, identity, obedience] at each of `SCALES`, all of the same few samples; `whole` are those at scale 1."""
     base, truth = few(yard.base(guidance)[1]), few(yard.truth)
     found = []
     for scale in SCALES:
-        seen = few(whole) if scale == 1 else yard.few_samples(scaled(context, scale), guidance)
+        seen = few(whole) if scale == 1 else yard.few_samples(context.scaled(scale), guidance)
         shown = carry_score.identity(seen, base, truth, yard.who)["identity"]
         found.append([scale, shown, carry_score.obedience(seen, base, yard.asked)["obedience"]])
     return found
-
-
-def scaled(context: ReferenceContext, scale: float) -> ReferenceContext:
-    """The context at a strength, as Patch Model's scale has it."""
-    negative = context.negative and context.negative.scaled(scale)
-    return replace(context, positive=context.positive.scaled(scale), negative=negative)

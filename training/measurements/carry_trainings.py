@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..aims import AimOptions
+from ..lora_settings import LoraTrainingSettings
 from ..references.augmentation import ImageAugmentation
 from ..settings import TrainingSettings
 
@@ -76,6 +77,7 @@ TODAY = Recipe(
     ImageAugmentation(flip=False, random_crop=0.0, cut_paste=0.0, backgrounds="its own"),
 )
 DEFAULTS = Recipe()
+LORA = Recipe(LoraTrainingSettings())
 AS_IT_IS = AimOptions("this picture, most detail")
 
 TRAININGS: dict[str, Recipe] = {
@@ -87,5 +89,7 @@ TRAININGS: dict[str, Recipe] = {
     "cut-paste alone": TODAY.but(cut_paste=0.75, backgrounds="drawn"),
     "random crops alone": TODAY.but(random_crop=0.3),
     "defaults, plain backgrounds": DEFAULTS.but(backgrounds="plain colours"),
+    "LoRA": LORA,
+    "LoRA without prior preservation": LORA.but(prior_weight=0.0),
     "aim: this picture": Recipe(AS_IT_IS.settings(DEFAULTS.settings), AS_IT_IS.images(DEFAULTS.images)),
 }

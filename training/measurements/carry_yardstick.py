@@ -18,7 +18,7 @@ from ..miniature.scene import SIDE, Scene
 from ..references.augmentation import Augmentation, ImageAugmentation
 from ..references.encode import EncodedReference, encode_references
 from ..references.reference import make_reference
-from ..trainables.context_file import ReferenceContext
+from ..trainables.trainable import Trained
 from .carry_prompts import OPEN_PROMPTS, OPEN_SEEDS, PROMPTS, SEEDS, asked_of, true_pictures
 from .carry_score import Seen
 
@@ -68,7 +68,7 @@ class Yardstick:
             self._bases[guidance] = self.samples(None, guidance)
         return self._bases[guidance]
 
-    def samples(self, context: ReferenceContext | None, guidance: float) -> tuple[Tensor, Seen]:
+    def samples(self, context: Trained | None, guidance: float) -> tuple[Tensor, Seen]:
         """As `base`, with a context."""
         free = [each.open_prompt for each in self.asked[:OPEN_PROMPTS] for _ in range(OPEN_SEEDS)]
         named = [each.prompt for each in self.asked for _ in range(SEEDS)]
@@ -77,12 +77,12 @@ class Yardstick:
         reading = self.judge.read(pictures)
         return pictures[: len(named)], Seen(reading.rows(slice(0, len(named))), reading.rows(slice(len(named), None)))
 
-    def few_samples(self, context: ReferenceContext, guidance: float) -> Seen:
+    def few_samples(self, context: Trained, guidance: float) -> Seen:
         """What is read in the first `FEW` samples of each named prompt."""
         prompts = [each.prompt for each in self.asked for _ in range(FEW)]
         return Seen(self.judge.read(self._draw(prompts, [*range(FEW)] * PROMPTS, context, guidance)))
 
-    def _draw(self, prompts: list[str], seeds: list[int], context: ReferenceContext | None, guidance: float) -> Tensor:
+    def _draw(self, prompts: list[str], seeds: list[int], context: Trained | None, guidance: float) -> Tensor:
         size = (SIDE, SIDE)
         return sample_each(
             self.backbone, prompts, seeds, size, steps=self.sampling_steps, guidance=guidance, context=context

@@ -13,10 +13,13 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor
 
+from ..adapters.acting import acting, adaptable
+from ..adapters.layers import Layer, adaptable_layers
+from ..adapters.plan import Adapters
 from ..conditioning import Conditioning, cat
 from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
-from ..trainables.context_file import ReferenceContext
+from ..trainables.trainable import Trained
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
 from .prompt import TagEncoder
@@ -67,8 +70,17 @@ class MiniatureBackbone(RectifiedFlow):
         """Latents [B,16,h,w] to pictures [B,H,W,3] in 0..1."""
         return ((self.codec.decode(latent) + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1)
 
-    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
-        return self.transformer(x_t, level * TIMESTEP_SCALE, conditioning.vectors, trained)
+    def predict(
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Adapters | None = None
+    ) -> Tensor:
+        timestep = level * TIMESTEP_SCALE
+        if not isinstance(trained, Adapters):
+            return self.transformer(x_t, timestep, conditioning.vectors, trained)
+        with adaptable(self.transformer), acting(trained.to(self.device, torch.float32)):
+            return self.transformer(x_t, timestep, conditioning.vectors)
+
+    def adaptable_layers(self) -> tuple[Layer, ...]:
+        return adaptable_layers(self.transformer)
 
 
 def to_pictures(images: Tensor) -> list[Image.Image]:
@@ -84,7 +96,7 @@ def sample(
     tokens: Tensor | None = None,
     steps: int = 24,
     guidance: float = GUIDANCE,
-    context: ReferenceContext | None = None,
+    context: Trained | None = None,
 ) -> Tensor:
     """Pictures [len(seeds),H,W,3] of one prompt; as `sample_each`."""
     return sample_each(backbone, [prompt] * len(seeds), seeds, size, tokens, steps, guidance, context)
@@ -99,7 +111,7 @@ def sample_each(
     tokens: Tensor | None = None,
     steps: int = 24,
     guidance: float = GUIDANCE,
-    context: ReferenceContext | None = None,
+    context: Trained | None = None,
 ) -> Tensor:
     """Pictures [B,H,W,3], each of its prompt and seed, by Euler steps with classifier-free guidance against the empty
     prompt.
@@ -113,11 +125,11 @@ def sample_each(
     noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     noise = torch.stack(noises).to(backbone.device)
 
-    def wanted_at(level: float) -> Tensor | None:
-        return tokens if context is None else context.positive.at_level(level)
+    def wanted_at(level: float) -> Any:
+        return tokens if context is None else context.at_level(level)
 
-    def unwanted_at(level: float) -> Tensor | None:
-        return None if context is None or context.negative is None else context.negative.at_level(level)
+    def unwanted_at(level: float) -> Any:
+        return None if context is None else context.at_level(level, negative=True)
 
     guided = Guidance(guidance, backbone.encode_prompt(""), unwanted_at)
     wanted = cat([backbone.encode_prompt(prompt) for prompt in prompts])

@@ -9,7 +9,7 @@ major version is refused.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -78,6 +78,20 @@ class ReferenceContext:
         """One line of a report."""
         tokens = self.positive
         return f"context tokens: {tokens.count} in each of {tokens.num_blocks} blocks, {tokens.context_dim} wide"
+
+    def at(self, level: Tensor) -> Tensor:
+        """The prompt's tokens at levels [B], see `ContextTokens.at`."""
+        return self.positive.at(level)
+
+    def at_level(self, level: float, negative: bool = False) -> Tensor | None:
+        """The tokens [blocks,K,context_dim] of the prompt, or of the negative prompt, at one level."""
+        tokens = self.negative if negative else self.positive
+        return None if tokens is None else tokens.at_level(level)
+
+    def scaled(self, scale: float) -> ReferenceContext:
+        """The same at a strength, as Patch Model's scale has it."""
+        negative = self.negative and self.negative.scaled(scale)
+        return replace(self, positive=self.positive.scaled(scale), negative=negative)
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors by the names they have in the file."""

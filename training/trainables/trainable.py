@@ -3,6 +3,7 @@ backbone."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -21,6 +22,18 @@ class Trained(Protocol):
 
     def summary(self) -> str:
         """One line of a report that says what it is, and how large."""
+
+    def at(self, level: Tensor) -> Any:
+        """What the backbone takes as `trained` for rows of the prompt at levels [B]."""
+
+    def at_level(self, level: float, negative: bool = False) -> Any:
+        """What it takes for all rows of the prompt, or of the negative prompt, at one level; None for nothing."""
+
+    def scaled(self, scale: float) -> Trained:
+        """The same at a strength; 0 acts not at all."""
+
+    def save(self, path: Path) -> None:
+        """Writes its file whole or not at all. Raises OSError in one sentence, ValueError where it is not finite."""
 
 
 class Trainable(Protocol):

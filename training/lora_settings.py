@@ -1,0 +1,84 @@
+"""What a LoRA is: its kind, its size, and where in the model it acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..declared import ARTIST, setting
+from .settings import TrainingSettings
+from .token_settings import TRAINING
+
+Kind = Literal["LoRA", "LoCon", "LoHa", "LoKr", "DyLoRA"]
+Layers = Literal["attention", "attention and MLP", "all linear layers"]
+Layout = Literal["sd-scripts", "peft"]
+LORA = "LoRA"
+
+KINDS: dict[Kind, str] = {
+    "LoRA": "two thin matrices for each linear layer, the usual one",
+    "LoCon": "the same for convolutions too, where the model has them",
+    "LoHa": "two pairs of them multiplied entry by entry; slow to train",
+    "LoKr": "a Kronecker product, the smallest file",
+    "DyLoRA": "a LoRA whose first ranks are trained to do alone; saved at the smallest rank that suffices",
+}
+LAYERS: dict[Layers, str] = {
+    "attention": "smaller, learns less of the picture",
+    "attention and MLP": "what most LoRAs have",
+    "all linear layers": "what modulates, embeds and ends the model too",
+}
+LAYOUTS: dict[Layout, str] = {
+    "sd-scripts": "what ComfyUI, the webui, Forge and sd-scripts read",
+    "peft": "what diffusers and peft read, and ComfyUI too; of LoRA, LoCon and DyLoRA alone",
+}
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Of the adapter alone."""
+
+    kind: Kind = setting(
+        "LoRA",
+        help="What is trained.",
+        topic=TRAINING,
+        audience=ARTIST,
+        choices=KINDS,
+        public_id="lora_kind",
+    )
+    rank: int = setting(
+        8,
+        help="How wide the matrices are; of a DyLoRA the largest width. More remember more of the picture, also what "
+        "you do not want.",
+        topic=TRAINING,
+        audience=ARTIST,
+        least=1,
+        most=1024,
+        widget_most=128,
+        public_id="lora_rank",
+    )
+    alpha: float = setting(
+        0.0,
+        help="As in other trainers: what is learned acts alpha / rank times. 0 takes the rank, so that it acts once.",
+        topic=LORA,
+        least=0.0,
+        most=1e6,
+        widget_most=1024.0,
+        step=0.5,
+        public_id="lora_alpha",
+    )
+    layers: Layers = setting(
+        "attention and MLP",
+        help="Which linear layers learn.",
+        topic=TRAINING,
+        choices=LAYERS,
+        public_id="lora_layers",
+    )
+
+    @property
+    def strength(self) -> float:
+        """alpha / rank."""
+        return self.alpha / self.rank if self.alpha else 1.0
+
+
+@dataclass(frozen=True)
+class LoraTrainingSettings(TrainingSettings, LoraSettings):
+    """One training of a LoRA: how it is trained and what it is. What the first says of tokens does not touch it."""
