@@ -35,13 +35,12 @@ def recompute_blocks(blocks: Sequence[nn.Module]) -> Iterator[None]:
 
 
 def _recomputed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def recomputed_forward(*args: Tensor, transformer_options: dict, **kwargs: Any) -> Tensor:
+    def recomputed_forward(*args: Any, **kwargs: Any) -> Tensor:
         # The model writes the index of the current block into one dictionary for all blocks; the second pass needs this
         # one's.
-        options = dict(transformer_options)
-        return checkpoint(
-            forward, *args, transformer_options=options, use_reentrant=False, preserve_rng_state=False, **kwargs
-        )
+        if "transformer_options" in kwargs:
+            kwargs["transformer_options"] = dict(kwargs["transformer_options"])
+        return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
 
     return recomputed_forward
 
