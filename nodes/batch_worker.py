@@ -19,8 +19,7 @@ from ..training.trainables.context_file import ReferenceContext
 from ..training.trainables.thumbnail import with_thumbnail
 from .live.first_picture import masked_picture
 from .models.backbone import training_backbone
-from .models.family import family_of
-from .models.requirements import check_clip, check_vae
+from .models.families import family_of
 from .models.within_memory import within_memory
 
 
@@ -35,8 +34,8 @@ class AnimaModel:
         self._clip = comfy.sd.load_clip([str(files.clip)], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION)
         self._vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(files.vae)))
         family = family_of(self._anima)
-        check_clip(self._clip, family)
-        check_vae(self._vae, family)
+        family.check_clip(self._clip)
+        family.check_vae(self._vae)
         self.device = management.get_torch_device().type
         self.devices = torch.cuda.device_count() if self.device == "cuda" else 0
 

@@ -14,8 +14,7 @@ from ..training.reports.image_grid import GridRow, labelled_grid
 from ..training.trainables.context_file import ReferenceContext
 from .models.applied_context import LARGEST_SCALE
 from .models.drawing import SamplerSettings, draw_cells, patched_models
-from .models.family import family_of
-from .models.requirements import check_clip, check_vae
+from .models.families import token_family_of
 from .node_schema import LOOK, node_schema
 from .socket_types import Context
 
@@ -124,9 +123,9 @@ class CompareContexts(io.ComfyNode):
         scales: str,
         **sampler: Any,
     ) -> io.NodeOutput:
-        family = family_of(model)
-        check_clip(clip, family)
-        check_vae(vae, family)
+        family = token_family_of(model)
+        family.check_clip(clip)
+        family.check_vae(vae)
         lines, factors = parse_prompts(prompts), parse_scales(scales, LARGEST_SCALE)
         connected = {name: context for name, context in contexts.items() if context is not None}
         rows = plan_cells(lines, numbers_of(connected), factors)

@@ -9,14 +9,11 @@ import comfy.model_management as management
 import torch
 from comfy.model_patcher import ModelPatcher
 
-from ..training.conditioning import Conditioning
 from ..training.reports.pace import EVALUATIONS_SHARE, PASSES_PER_ROW, in_words
 from ..training.settings import TrainingSettings
-from .anima.recompute import activation_bytes
 from .models.backbone import ModelBackbone, predicting_backbone
 from .options.training_options import TrainingOptions
 
-PROMPT_LENGTH, WORDS = 512, 8  # vectors of a prompt, and how many of them are not zero
 LEVEL = 0.5
 GIB = 2**30
 NO_MODEL = "no estimate: connect the model to Preview Training Mask to see how long training takes and what it needs"
@@ -49,14 +46,12 @@ class Estimate:
 def estimate_training(
     model: ModelPatcher, latent_size: tuple[int, int], settings: TrainingSettings, options: TrainingOptions
 ) -> Estimate:
-    """latent_size: (height, width) of the first reference in latent cells. Raises ValueError for a model that is not
-    Anima."""
+    """latent_size: (height, width) of the first reference in latent cells. Raises ValueError for a model of no family
+    that can be trained."""
     with predicting_backbone(model, options.recompute, options.precision) as backbone:
         seconds = seconds_of_a_row(backbone, latent_size, settings.num_tokens)
         base, free = backbone.model.model, management.get_free_memory(model.load_device)
-        positions = settings.batch_size * latent_size[0] * latent_size[1] // 4
-        width, dtype = base.diffusion_model.model_channels, base.get_dtype_inference()
-        step_bytes = activation_bytes(backbone.num_blocks, width, positions, dtype)
+        step_bytes = backbone.family.activation_bytes(base, (settings.batch_size, *latent_size))
         recomputes = options.recompute == "on" or (options.recompute == "auto" and step_bytes > free)
         if recomputes and not backbone.recomputes:
             seconds *= (PASSES_PER_ROW + 1) / PASSES_PER_ROW
@@ -64,7 +59,9 @@ def estimate_training(
             seconds=seconds * settings.batch_size * settings.gradient_accumulation * EVALUATIONS_SHARE,
             batch_size=settings.batch_size,
             model_bytes=backbone.model.model_size(),
-            step_bytes=2 * step_bytes // backbone.num_blocks if recomputes else step_bytes,
+            step_bytes=2 * step_bytes // len(backbone.family.blocks(base.diffusion_model))
+            if recomputes
+            else step_bytes,
             free_bytes=int(free),
             recomputes=recomputes,
         )
@@ -74,11 +71,11 @@ def seconds_of_a_row(backbone: ModelBackbone, latent_size: tuple[int, int], num_
     """A forward and a backward pass, after a forward pass that loads the model."""
     device = backbone.model.load_device
     generator = torch.Generator().manual_seed(0)
-    x_t = torch.randn(1, 16, 1, *latent_size, generator=generator).to(device)
+    latents, base = backbone.model.model.latent_format, backbone.model.model
+    frames = (1,) * (latents.latent_dimensions - 2)
+    x_t = torch.randn(1, latents.latent_channels, *frames, *latent_size, generator=generator).to(device)
     level = torch.tensor([LEVEL], device=device)
-    vectors = torch.zeros(1, PROMPT_LENGTH, backbone.context_dim)
-    vectors[:, :WORDS] = torch.randn(WORDS, backbone.context_dim, generator=generator)
-    conditioning = Conditioning(vectors.to(device), to_one_length=backbone.family.to_one_length)
+    conditioning = backbone.family.made_up_prompt(base, generator).to(device)
     tokens = torch.zeros(backbone.num_blocks, num_tokens, backbone.context_dim, device=device).requires_grad_()
     with torch.no_grad():
         backbone.predict(x_t, level, conditioning).sum().item()  # .item() waits for the GPU

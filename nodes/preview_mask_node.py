@@ -18,7 +18,7 @@ from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
 from ..training.settings import TrainingSettings
 from .estimate import NO_MODEL, estimate_training
-from .models.family import ANIMA
+from .models.family import CELL_PIXELS
 from .node_schema import MASK, node_schema
 from .options.declared_inputs import widget
 from .options.training_options import TrainingOptions
@@ -97,9 +97,7 @@ class PreviewTrainingMask(io.ComfyNode):
         for reference in join_references(masked_references(reference_image, training_mask, options), references):
             prepared = prepare_reference(reference, framing)
             height, width = prepared.image.shape[:2]
-            latent_mask = prepared.latent_mask(
-                (height // ANIMA.cell_pixels, width // ANIMA.cell_pixels), options.mask_reduction
-            )
+            latent_mask = prepared.latent_mask((height // CELL_PIXELS, width // CELL_PIXELS), options.mask_reduction)
             assert prepared.mask is not None
             enlarged = enlargement_of(reference, framing)
             sheets.append(

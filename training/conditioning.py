@@ -46,6 +46,10 @@ class Conditioning:
         """Conditionings of equal layouts fit into one batch."""
         return tuple(tuple(tensor.shape[1:]) for tensor in (self.vectors, *self.extras.values()))
 
+    def to(self, device: torch.device) -> Conditioning:
+        extras = {name: tensor.to(device) for name, tensor in self.extras.items()}
+        return replace(self, vectors=self.vectors.to(device), extras=extras)
+
     def expand(self, rows: int) -> Conditioning:
         """One prompt for `rows` rows, without copies."""
         extras = {name: tensor.expand(rows, *tensor.shape[1:]) for name, tensor in self.extras.items()}

@@ -16,16 +16,9 @@ import torch
 from torch import Tensor
 
 from ...training.trainables.padding_slots import free_slots, insert_tokens
+from ..models.token_source import TokenPatch, TokenSet, TokenSource
 
 RECORD = "anima_fast_train"
-
-
-@dataclass(frozen=True)
-class TokenSet:
-    """Tokens [K,D], or [B,K,D] with a set for each row, and for each row of the batch whether it takes them."""
-
-    tokens: Tensor
-    rows: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -53,6 +46,23 @@ class FreeSlots:
 
     def forget(self) -> None:
         self._last = None
+
+
+class PaddingPatch(TokenPatch):
+    """An attn2_patch that puts what a source gives in the place of zero padding."""
+
+    def __init__(self, source: TokenSource) -> None:
+        super().__init__(source)
+        self._free = FreeSlots()
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict, **_: Any) -> dict[str, Tensor]:
+        """q, k, v before their projections; k and v are the conditioning [B,L,D] of a batch of prompts."""
+        sets = self.source.sets(extra_options["block_index"], k.shape[0], k, extra_options)
+        return insert_into_call(k, v, sets, extra_options, self._free) if sets else {}
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        self._free.forget()
 
 
 def insert_into_call(

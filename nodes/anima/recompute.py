@@ -37,18 +37,13 @@ def recompute_blocks(blocks: Sequence[nn.Module]) -> Iterator[None]:
 
 
 def _recomputed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def recomputed_forward(*args: Tensor, transformer_options: dict, **kwargs: Any) -> Tensor:
+    def recomputed_forward(*args: Any, **kwargs: Any) -> Tensor:
         # The model writes the index of the current block into one dictionary for all blocks; the second pass needs this
         # one's.
-        options = dict(transformer_options)
+        if "transformer_options" in kwargs:
+            kwargs["transformer_options"] = dict(kwargs["transformer_options"])
         return checkpoint(
-            forward,
-            *args,
-            transformer_options=options,
-            use_reentrant=False,
-            preserve_rng_state=False,
-            context_fn=acting_again,
-            **kwargs,
+            forward, *args, use_reentrant=False, preserve_rng_state=False, context_fn=acting_again, **kwargs
         )
 
     return recomputed_forward

@@ -16,7 +16,7 @@ from ...masking.preview import overlay
 from ...training.references.prepare import prepare_reference
 from ...training.references.reference import Reference
 from ...training.references.reference_list import ReferenceList
-from ..models.family import ANIMA
+from ..models.family import CELL_PIXELS
 from .phases import Phases
 
 
@@ -46,5 +46,5 @@ def masked_picture(reference: Reference, framing: Framing, reduction: Reduction)
     """The reference at training size, gray where it is ignored, in the latent cells in which it is learned."""
     prepared = prepare_reference(reference, framing)
     height, width = prepared.image.shape[:2]
-    cells = prepared.latent_mask((height // ANIMA.cell_pixels, width // ANIMA.cell_pixels), reduction)
+    cells = prepared.latent_mask((height // CELL_PIXELS, width // CELL_PIXELS), reduction)
     return picture_of(overlay(prepared.image, functional.interpolate(cells, size=(height, width))[0, 0]))

@@ -1,8 +1,8 @@
-"""A context as sampling reads it: which prompts take which tokens, at which sigmas, and the patch that inserts them."""
+"""A context as sampling reads it: which prompts take which tokens, at which sigmas."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from ...training.trainables.context_file import ReferenceContext
 from ...training.trainables.context_tokens import ContextTokens, level_range
 from ...training.trainables.scale_schedule import ScaleSchedule, SigmaCurve
-from ..anima.insertion import FreeSlots, TokenSet, insert_into_call
-from .family import family_of
+from .families import token_family_of
+from .token_source import TokenPatch, TokenSet
 
 LARGEST_SCALE = 3.0  # that the nodes offer
 
@@ -47,17 +47,17 @@ class Strength:
 
 @dataclass(frozen=True)
 class Part:
-    """Scaled tokens [blocks,K,D], one for each of as many equal ranges of sigma, for the rows of one prompt; for all
+    """Scaled tokens [blocks,K,D], one for each of as many equal ranges of levels, for the rows of one prompt; for all
     rows where `prompt` is None."""
 
     prompt: int | None
     tokens: tuple[Tensor, ...]
 
-    def at(self, sigma: float | None) -> Tensor:
-        """Those of the range that sigma lies in; of the middle range where a caller does not say its sigma."""
+    def at(self, level: float) -> Tensor:
+        """Those of the range that a level lies in."""
         if len(self.tokens) == 1:  # asked in every block of every step
             return self.tokens[0]
-        return self.tokens[int(level_range(torch.tensor(0.5 if sigma is None else sigma), len(self.tokens)))]
+        return self.tokens[int(level_range(torch.tensor(level), len(self.tokens)))]
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,15 @@ class AppliedContext:
 
 
 def check_fits(model: ModelPatcher, context: ReferenceContext) -> None:
-    """Raises ValueError where the model is not Anima or the context was trained for another model."""
-    family = family_of(model)
-    context.check_fits(*family.context_shape(model), family.name)
+    """Raises ValueError where the model has no way in or the context was trained for another model."""
+    family = token_family_of(model)
+    context.check_fits(*family.context_shape(model.model), family.name)
 
 
 def applied(
     sampling: Any, tokens: Sequence[tuple[int | None, ContextTokens]], ranges: int, strength: Strength
 ) -> AppliedContext:
-    """tokens: of which prompt's rows (None: all) take which. ranges: how many equal ranges of sigma have tokens of
+    """tokens: of which prompt's rows (None: all) take which. ranges: how many equal ranges of levels have tokens of
     their own. sampling: the model's model_sampling."""
     middles = [(number + 0.5) / ranges for number in range(ranges)]
     return AppliedContext(
@@ -101,31 +101,33 @@ def applied(
     )
 
 
-class ContextPatch:
-    """An attn2_patch that inserts one or more contexts. ComfyUI calls `cleanup` when sampling ends."""
+class ContextReader:
+    """The `TokenSource` of sampling: one or more contexts, each with its sigmas and prompts.
 
-    def __init__(self, applied: tuple[AppliedContext, ...]) -> None:
+    level_of: the trainer's level of a sampler's sigma.
+    """
+
+    def __init__(self, applied: tuple[AppliedContext, ...], level_of: Callable[[float], float]) -> None:
         self.applied = applied
-        self._free = FreeSlots()
+        self._level_of = level_of
         self._on_device: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
         self._sigma: tuple[Tensor, float] | None = None
 
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict, **_: Any) -> dict[str, Tensor]:
-        """q, k, v before their projections; k and v are the conditioning [B,L,D] of a batch of prompts."""
+    def sets(self, block: int, rows: int, like: Tensor, options: dict[str, Any]) -> list[TokenSet]:
         sets = []
-        sigma = self._current_sigma(extra_options.get("sigmas"))
+        sigma = self._current_sigma(options.get("sigmas"))
+        level = 0.5 if sigma is None else self._level_of(sigma)
         for context in self.applied:
             factor = context.factor(sigma)
             for part in context.parts if factor else ():
-                rows = rows_of(part.prompt, extra_options["cond_or_uncond"], k.shape[0])
-                if any(rows):
-                    tokens = self._like(part.at(sigma), k)[extra_options["block_index"]]
-                    sets.append(TokenSet(tokens if factor == 1 else tokens * factor, rows))
-        return insert_into_call(k, v, sets, extra_options, self._free) if sets else {}
+                taken = rows_of(part.prompt, options["cond_or_uncond"], rows)
+                if any(taken):
+                    tokens = self._like(part.at(level), like)[block]
+                    sets.append(TokenSet(tokens if factor == 1 else tokens * factor, taken))
+        return sets
 
-    def cleanup(self) -> None:
+    def forget(self) -> None:
         """Let go of what belongs to one sampling run, copies on the GPU among it."""
-        self._free.forget()
         self._on_device.clear()
         self._sigma = None
 
@@ -151,3 +153,8 @@ def rows_of(prompt: int | None, cond_or_uncond: list[int], batch: int) -> tuple[
     each entry."""
     rows_each = batch // len(cond_or_uncond)
     return tuple(prompt in (None, entry) for entry in cond_or_uncond for _ in range(rows_each))
+
+
+def carries_contexts(patch: Any) -> bool:
+    """Whether one of ComfyUI's patches stands for contexts."""
+    return isinstance(patch, TokenPatch) and isinstance(patch.source, ContextReader)

@@ -1,15 +1,16 @@
-"""The trainer's view of ComfyUI's Anima: what the user wired, frozen, with context tokens as the only thing that
+"""The trainer's view of a model of ComfyUI: what the user wired, frozen, with what is trained as the only thing that
 learns.
 
 LoRA patches, model patches and sampling shifts of the wired model act in training as they do in sampling. ComfyUI moves
-the models: text encoder and VAE are loaded while they encode, and leave the GPU when the first prediction loads Anima.
-Whatever is changed for training is undone by `close`, after success, failure and cancel alike.
+the models: text encoder and VAE are loaded while they encode, and leave the GPU when the first prediction loads the
+model. Whatever is changed for training is undone by `close`, after success, failure and cancel alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_management as management
@@ -22,24 +23,20 @@ from ...training.adapters.acting import acting, adaptable
 from ...training.adapters.layers import Layer, adaptable_layers
 from ...training.adapters.plan import Adapters
 from ...training.conditioning import Conditioning
-from ...training.diffusion.parametrisation import RectifiedFlow
 from ...training.run_options import Precision, Recompute
-from ..anima.insertion import FreeSlots, TokenSet, insert_into_call
-from ..anima.recompute import activation_bytes, recompute_blocks
-from ..anima.rotary import differentiable_rotary
-from .family import family_of
-from .frozen_weights import differentiable_linear_layers, frozen_weights
+from ..anima.recompute import recompute_blocks
+from .families import family_of
+from .frozen_weights import differentiable_linear_layers, frozen_weights, usable_bypass_adapters
 from .gradient_scale import scale_gradient
 from .model_loading import is_loaded, loaded_for_training, training_clone, unload
-from .requirements import check_clip, check_vae
+from .noise import ModelNoise
+from .token_source import TokenPatch, TrainedTokens
 
 # float16 gradients below 6e-8 vanish; the loss is a mean over 65536 latent values at 512 pixels.
 FLOAT16_GRADIENT_SCALE = 4096.0
-# Of a diffusion model, what works on prompts alone, before the loop.
-OUTSIDE = ("llm_adapter",)
 
 
-class ModelBackbone(RectifiedFlow):
+class ModelBackbone:
     """The `Backbone` protocol over ComfyUI's MODEL, CLIP and VAE. Make it with `training_backbone`, which closes it.
 
     on_phase is told in words what takes long when it begins, on_pass the rows of each forward pass when it ends.
@@ -50,21 +47,33 @@ class ModelBackbone(RectifiedFlow):
         self.family = family_of(model)
         self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
         self.scenery, self.guidance = self.family.scenery, self.family.guidance
+        self.noise = ModelNoise(model.get_model_object("model_sampling"))
+        self.level_shift = self.noise.level_shift
         self.model = training_clone(model, precision)
         self.clip, self.vae = clip, vae
         self._was_loaded = is_loaded(self.model)
-        self.num_blocks, self.context_dim = self.family.context_shape(model)
-        self.level_shift = float(getattr(self.model.get_model_object("model_sampling"), "shift", 1.0))
+        self.num_blocks, self.context_dim = self.family.context_shape(model.model)
         self.recompute = recompute
         self.recomputes = False
-        self._free = FreeSlots()
         self._loaded = ExitStack()
         self._training = False
         self.on_phase: Callable[[str], None] = lambda words: None
         self.on_pass: Callable[[int], None] = lambda rows: None
 
+    def add_noise(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        return self.noise.parametrisation.add_noise(x0, noise, level)
+
+    def target(self, x0: Tensor, noise: Tensor, level: Tensor) -> Tensor:
+        return self.noise.parametrisation.target(x0, noise, level)
+
+    def estimate_x0(self, x_t: Tensor, prediction: Tensor, level: Tensor) -> Tensor:
+        return self.noise.parametrisation.estimate_x0(x_t, prediction, level)
+
+    def step(self, x_t: Tensor, prediction: Tensor, level: float, following: float) -> Tensor:
+        return self.noise.parametrisation.step(x_t, prediction, level, following)
+
     def encode_image(self, image: Tensor) -> Tensor:
-        """[B,H,W,3] in 0..1 -> [B,16,1,h,w] float32 in the model's own scale."""
+        """[B,H,W,3] in 0..1 -> [B,C,h,w] or [B,C,1,h,w] float32 in the model's own scale."""
         self._leave_training()
         with torch.inference_mode():
             # One at a time: a video VAE takes a batch of pictures for the frames of one video.
@@ -73,7 +82,7 @@ class ModelBackbone(RectifiedFlow):
         return copy_outside_inference(latents.to(self.model.load_device))
 
     def decode(self, latent: Tensor) -> Tensor:
-        """[B,16,1,h,w] in the model's own scale to pictures [B,H,W,3] in 0..1."""
+        """[B,C,h,w] or [B,C,1,h,w] in the model's own scale to pictures [B,H,W,3] in 0..1."""
         self._leave_training()
         with torch.inference_mode():
             # One at a time, as they are encoded; a video VAE gives one frame each.
@@ -82,50 +91,45 @@ class ModelBackbone(RectifiedFlow):
         return copy_outside_inference(decoded[..., :3].float().clamp(0, 1))
 
     def encode_prompt(self, prompt: str) -> Conditioning:
-        """Vectors [1,L,1024] float32: the text encoder's output through Anima's adapter, padded with zeros to 512."""
+        """One row, float32."""
         self.on_phase("encoding the prompt")
         self._leave_training()
         with torch.inference_mode():
-            [embedding, extras], *_ = self.clip.encode_from_tokens_scheduled(self.clip.tokenize(prompt))
-            if not is_loaded(self.model):
-                self.on_phase("loading the model")  # whose adapter the prompt goes through
-            management.load_models_gpu([self.model])
-            device, dtype = self.model.load_device, self.model.model.get_dtype_inference()
-            vectors = self.model.model.diffusion_model.preprocess_text_embeds(
-                embedding.to(device, dtype),
-                extras["t5xxl_ids"][None].to(device),
-                extras["t5xxl_weights"][None, :, None].to(device, dtype),
-            )
-        return Conditioning(copy_outside_inference(vectors.float()), to_one_length=self.family.to_one_length)
+            [encoded, extras], *_ = self.clip.encode_from_tokens_scheduled(self.clip.tokenize(prompt))
+            if self.family.encodes_with_model:
+                if not is_loaded(self.model):
+                    self.on_phase("loading the model")  # whose adapter the prompt goes through
+                management.load_models_gpu([self.model])
+            conditioning = self.family.conditioning(self.model.model, encoded, extras, self.model.load_device)
+        copied = {name: copy_outside_inference(tensor) for name, tensor in conditioning.extras.items()}
+        return replace(conditioning, vectors=copy_outside_inference(conditioning.vectors), extras=copied)
 
     def adaptable_layers(self) -> tuple[Layer, ...]:
         """Of the model without the patches that are merged into it when it is loaded."""
-        return adaptable_layers(self.model.model.diffusion_model, OUTSIDE)
+        return adaptable_layers(self.model.model.diffusion_model, self.family.without_layers)
 
     def predict(
         self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Adapters | None = None
     ) -> Tensor:
-        """The velocity at x_t [B,16,1,h,w] and levels [B], which are Anima's sigmas; float32, computed in the precision
-        of the model. trained: adapters, or tokens [blocks,K,1024], or [B,blocks,K,1024] where rows differ."""
+        """In the model's parametrisation, at x_t [B,C,h,w] or [B,C,1,h,w] and levels [B]; float32, computed in the
+        precision of the model. trained: adapters, or tokens [blocks,K,D], or [B,blocks,K,D] where rows differ."""
         self._enter_training(x_t)
         base = self.model.model
         dtype = base.get_dtype_inference()
         scale = FLOAT16_GRADIENT_SCALE if dtype == torch.float16 else 1.0
-        tokens = adapters = None
+        options = self._transformer_options(self.noise.sigma(level))
+        adapters = None
         if isinstance(trained, Adapters):
-            scaled = scale_gradient(trained.values, 1 / scale)
-            adapters = trained.with_values(scaled).to(x_t.device, dtype)
+            values = scale_gradient(trained.values, 1 / scale)
+            adapters = trained.with_values(values).to(x_t.device, dtype)
         elif trained is not None:
-            tokens = scale_gradient(trained.to(x_t.device), 1 / scale)
+            tokens = TrainedTokens(scale_gradient(trained.to(x_t.device), 1 / scale))
+            self.family.let_read(options, self.family.token_patch(tokens))
+        x = self.noise.parametrisation.model_input(x_t, level).to(dtype)
         with acting(adapters):
-            velocity = base.diffusion_model(
-                x_t.to(dtype),
-                base.model_sampling.timestep(level).float(),
-                conditioning.vectors.to(dtype),
-                transformer_options=self._transformer_options(level, tokens),
-            )
+            prediction = self.family.network(base, x, self.noise.timestep(level), conditioning, options)
         self.on_pass(x_t.shape[0])
-        return scale_gradient(velocity.float(), scale)
+        return scale_gradient(prediction.float(), scale)
 
     def close(self) -> None:
         """Undo all that training changed, and unload the model unless it was loaded before."""
@@ -150,13 +154,13 @@ class ModelBackbone(RectifiedFlow):
             entered.enter_context(in_training())
             diffusion_model = self.model.model.diffusion_model
             entered.enter_context(frozen_weights(diffusion_model))
+            entered.enter_context(usable_bypass_adapters(diffusion_model))
             entered.enter_context(differentiable_linear_layers(diffusion_model))
-            entered.enter_context(differentiable_rotary())
-            entered.enter_context(adaptable(diffusion_model, OUTSIDE))
+            entered.enter_context(self.family.prepared(diffusion_model))
+            entered.enter_context(adaptable(diffusion_model, self.family.without_layers))
             self.recomputes = self._should_recompute(x_t)
             if self.recomputes:
-                entered.enter_context(recompute_blocks(diffusion_model.blocks))
-            entered.callback(self._free.forget)
+                entered.enter_context(recompute_blocks(self.family.blocks(diffusion_model)))
             self._loaded = entered.pop_all()
         self._training = True
 
@@ -167,37 +171,28 @@ class ModelBackbone(RectifiedFlow):
     def _should_recompute(self, x_t: Tensor) -> bool:
         if self.recompute != "auto":
             return self.recompute == "on"
-        base = self.model.model
-        positions = x_t.shape[0] * x_t.shape[-2] * x_t.shape[-1] // 4
-        needed = activation_bytes(
-            self.num_blocks, base.diffusion_model.model_channels, positions, base.get_dtype_inference()
-        )
+        needed = self.family.activation_bytes(self.model.model, x_t.shape)
         return needed > management.get_free_memory(self.model.load_device)
 
-    def _transformer_options(self, sigma: Tensor, tokens: Tensor | None) -> dict[str, Any]:
-        """The options of the wired model, as a sampler would pass them, with the tokens as the last patch."""
+    def _transformer_options(self, sigma: Tensor) -> dict[str, Any]:
+        """The options of the wired model, as a sampler would pass them; what is added to them stays in them."""
         wired = self.model.model_options["transformer_options"]
-        patches = {name: list(entries) for name, entries in wired.get("patches", {}).items()}
-        if tokens is not None:
-            patches.setdefault("attn2_patch", []).append(self._insert(tokens))
-        return {
-            # Wrappers belong to the sampler: caches of whole steps, compiled forwards.
-            **{name: value for name, value in wired.items() if name not in ("wrappers", "callbacks")},
-            "patches": patches,
+        kept = {name: value for name, value in wired.items() if name not in ("wrappers", "callbacks", "patches")}
+        options = {
+            **kept,
             "cond_or_uncond": [0],
             "sigmas": sigma,
             # Of the attention functions that ComfyUI offers, the one that is sure to have a backward pass.
             "optimized_attention_override": lambda _, *args, **kwargs: attention_pytorch(*args, **kwargs),
         }
-
-    def _insert(self, tokens: Tensor) -> Any:
-        """An attn2_patch for tokens [blocks,K,D] or [B,blocks,K,D]."""
-
-        def patch(q: Tensor, k: Tensor, v: Tensor, extra_options: dict, **_: Any) -> dict[str, Tensor]:
-            every_row = TokenSet(tokens[..., extra_options["block_index"], :, :], (True,) * k.shape[0])
-            return insert_into_call(k, v, [every_row], extra_options, self._free)
-
-        return patch
+        # Wrappers belong to the sampler: caches of whole steps, compiled forwards. Contexts bring theirs with them.
+        for name, entries in wired.get("patches", {}).items():
+            for entry in entries:
+                if name == self.family.patch_name and isinstance(entry, TokenPatch):
+                    self.family.let_read(options, entry)
+                else:
+                    options.setdefault("patches", {}).setdefault(name, []).append(entry)
+        return options
 
 
 @contextmanager
@@ -209,8 +204,8 @@ def training_backbone(
     Raises ValueError where one of the three does not fit.
     """
     family = family_of(model)
-    check_clip(clip, family)
-    check_vae(vae, family)
+    family.check_clip(clip)
+    family.check_vae(vae)
     with predicting_backbone(model, recompute, precision, clip, vae) as backbone:
         yield backbone
 

@@ -13,7 +13,10 @@ from comfy.model_patcher import ModelPatcher
 
 from ...training.trainables.context_file import ReferenceContext
 from ...training.trainables.context_tokens import ContextTokens
-from .applied_context import ContextPatch, Strength, applied, check_fits
+from .applied_context import ContextReader, Strength, applied, check_fits
+from .families import family_of
+from .noise import ModelNoise
+from .token_source import TokenPatch
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class ContextHook(TransformerOptionsHook):
     def __init__(self, reading: Reading | None = None) -> None:
         super().__init__(transformers_dict={}, hook_scope=EnumHookScope.HookedOnly)
         self._reading: Reading = reading  # type: ignore[assignment]  # None only until `clone` has filled it in
-        self._patch: tuple[Any, ContextPatch] | None = None
+        self._patch: tuple[Any, TokenPatch] | None = None
 
     def clone(self) -> ContextHook:
         copy = super().clone()
@@ -45,20 +48,21 @@ class ContextHook(TransformerOptionsHook):
 
     def on_apply_hooks(self, model: ModelPatcher, transformer_options: dict[str, Any]) -> None:
         """Called in each step."""
-        patches = transformer_options.setdefault("patches", {})
-        patches.setdefault("attn2_patch", []).append(self._patch_for(model.get_model_object("model_sampling")))
+        family_of(model).let_read(transformer_options, self._patch_for(model))
 
     def reset(self) -> None:
         """Called when sampling begins."""
         super().reset()
         self._patch = None
 
-    def _patch_for(self, sampling: Any) -> ContextPatch:
+    def _patch_for(self, model: ModelPatcher) -> TokenPatch:
+        sampling = model.get_model_object("model_sampling")
         last = self._patch  # read once: ComfyUI may run one conditioning on several devices from several threads
         if last is None or last[0] is not sampling:
             read = self._reading
             context = applied(sampling, [(None, read.tokens)], read.context.ranges, read.strength)
-            last = (sampling, ContextPatch((context,)))
+            reader = ContextReader((context,), ModelNoise(sampling).level)
+            last = (sampling, family_of(model).token_patch(reader))
             self._patch = last
         return last[1]
 

@@ -1,93 +1,106 @@
-"""What belongs to one model family alone, found by asking the model: so far there is Anima."""
+"""What belongs to one model family alone, as the rest of the nodes asks for it."""
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import comfy.model_base
+import torch
+from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
+from torch import Tensor, nn
 
-from ...training.conditioning import LengthRule, pad_with_zeros
+from ...training.conditioning import Conditioning, LengthRule
 from ...training.references.scenery import Scenery
-from ..anima.scenery import SCENERY
+from .token_source import TokenPatch, TokenSource
+
+# A latent cell of all of them is so many pixels a side.
+CELL_PIXELS = 8
+# Vectors of a prompt, and how many of them are words.
+PROMPT_LENGTH, WORDS = 512, 8
 
 
-@dataclass(frozen=True)
-class ModelFamily:
-    """name: as context files name it. model_class: of ComfyUI's model, in comfy.model_base; the files are the official
-    ones. A latent cell is so many pixels a side, a patch so many cells. to_one_length: how its prompts share a batch.
-    scenery: the backgrounds it knows; guidance: with which it is usually sampled.
+class ModelFamily(ABC):
+    """One object stands for each family; a new one is listed in `families`.
+
+    name: as context files name it; title: as sentences name it. The files are the official ones. Image
+    sides are multiples of `size_multiple` pixels. to_one_length: how its prompts share a batch. scenery: the
+    backgrounds it knows; guidance: with which it is usually sampled. reads_tokens: whether context tokens have a way
+    in. encodes_with_model: whether prompts go through a part of the model after the text encoder. without_layers:
+    parts of its network, by name, that a prediction does not pass through, so that no adapter can learn there.
     """
 
     name: str
-    model_class: str
-    oldest_comfyui: str
+    title: str
     model_file: str
     clip_file: str
     vae_file: str
-    cell_pixels: int
-    patch_cells: int
+    size_multiple: int
     to_one_length: LengthRule
     scenery: Scenery
     guidance: float
+    reads_tokens: bool = True
+    encodes_with_model: bool = False
+    without_layers: tuple[str, ...] = ()
+    patch_name: str = "anima_fast_train"  # under which its TokenPatch stands among ComfyUI's patches
 
-    @property
-    def size_multiple(self) -> int:
-        """Image sides must be multiples of this many pixels."""
-        return self.cell_pixels * self.patch_cells
+    @abstractmethod
+    def recognises(self, base: BaseModel) -> bool:
+        """Whether a model of ComfyUI is of this family."""
 
-    def context_shape(self, model: ModelPatcher) -> tuple[int, int]:
-        """(number of blocks, width of the conditioning); the released Anima has (28, 1024)."""
-        blocks = model.model.diffusion_model.blocks
-        return len(blocks), blocks[0].cross_attn.context_dim
+    @abstractmethod
+    def check(self, model: ModelPatcher) -> None:
+        """Raises ValueError, one sentence, for a model of the family that cannot be trained, or not in this ComfyUI."""
 
+    @abstractmethod
+    def check_clip(self, clip: Any) -> None:
+        """Raises ValueError, one sentence, where `clip` is not the family's text encoder."""
 
-ANIMA = ModelFamily(
-    name="anima",
-    model_class="Anima",
-    oldest_comfyui="0.29",
-    model_file="anima-base-v1.0.safetensors",
-    clip_file="qwen_3_06b_base.safetensors",
-    vae_file="qwen_image_vae.safetensors",
-    cell_pixels=8,
-    patch_cells=2,
-    to_one_length=pad_with_zeros,
-    scenery=SCENERY,
-    guidance=4.0,
-)
+    @abstractmethod
+    def check_vae(self, vae: Any) -> None:
+        """Raises ValueError, one sentence, where `vae` does not make the latents that the family was trained on."""
 
+    @abstractmethod
+    def context_shape(self, base: BaseModel) -> tuple[int, int]:
+        """(number of places that read tokens of their own, width of the conditioning)."""
 
-def family_of(model: ModelPatcher) -> ModelFamily:
-    """Raises ValueError where `model` is of no family with a way in, or this ComfyUI gives context tokens no place."""
-    base, family = getattr(model, "model", None), ANIMA
-    model_class = getattr(comfy.model_base, family.model_class, None)
-    if model_class is None:
-        raise ValueError(_too_old(family))
-    if not isinstance(base, model_class):
-        raise ValueError(
-            f"the model is {type(base).__name__}, expected Anima, the one family supported so far "
-            f"(file {family.model_file})"
-        )
-    if not calls_attn2_patch(base.diffusion_model):
-        raise ValueError(_too_old(family))
-    return family
+    @abstractmethod
+    def conditioning(
+        self, base: BaseModel, encoded: Tensor, extras: Mapping[str, Any], device: torch.device
+    ) -> Conditioning:
+        """The Conditioning, float32, that the text encoder's output [1,L,D] and its `extras` make."""
 
+    def made_up_prompt(self, base: BaseModel, generator: torch.Generator) -> Conditioning:
+        """Of a few words' length, for a step that is only to be timed."""
+        vectors = torch.zeros(1, PROMPT_LENGTH, self.context_shape(base)[1])
+        vectors[:, :WORDS] = torch.randn(WORDS, vectors.shape[-1], generator=generator)
+        return Conditioning(vectors, to_one_length=self.to_one_length)
 
-def calls_attn2_patch(diffusion_model: Any) -> bool:
-    """Whether cross-attention asks patches for its keys and values, which ComfyUI does for Anima since 0.29."""
-    attention = type(diffusion_model.blocks[0].cross_attn)
-    methods = inspect.getmembers(attention, inspect.isfunction)
-    return any("attn2_patch" in method.__code__.co_consts for _, method in methods)
+    def network(
+        self, base: BaseModel, x: Tensor, timestep: Tensor, conditioning: Conditioning, options: dict[str, Any]
+    ) -> Tensor:
+        """The network's output for x [B,C,...], which it reads as it is, in its own dtype."""
+        return base.diffusion_model(x, timestep, conditioning.vectors.to(x.dtype), transformer_options=options)
 
+    def prepared(self, diffusion_model: nn.Module) -> AbstractContextManager[Any]:
+        """Inside, the network has a backward pass and still gives what it gives in sampling."""
+        return nullcontext()
 
-def _too_old(family: ModelFamily) -> str:
-    try:
-        from comfyui_version import __version__ as installed
-    except ImportError:
-        installed = "of an unknown version"
-    return (
-        f"ComfyUI is {installed}, expected {family.oldest_comfyui} or newer: "
-        "older ones give context tokens no place in Anima"
-    )
+    @abstractmethod
+    def blocks(self, diffusion_model: Any) -> Sequence[nn.Module]:
+        """Those that may be computed again in the backward pass."""
+
+    @abstractmethod
+    def activation_bytes(self, base: BaseModel, latents: Sequence[int]) -> int:
+        """What the blocks keep for the backward pass of latents of this shape [B,C,...,h,w] where none is computed
+        again."""
+
+    def token_patch(self, source: TokenSource) -> TokenPatch:
+        """What stands among ComfyUI's patches so that the blocks read what the source gives."""
+        return TokenPatch(source)
+
+    def let_read(self, options: dict[str, Any], patch: TokenPatch) -> None:
+        """Adds the patch to ComfyUI's transformer_options, with whatever else it needs there."""
+        options.setdefault("patches", {}).setdefault(self.patch_name, []).append(patch)

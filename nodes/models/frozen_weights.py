@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import comfy.ops
 import torch
 from comfy.quant_ops import QuantizedTensor
+from comfy.weight_adapter import WeightAdapterBase
+from comfy.weight_adapter.bypass import BypassForwardHook
 from torch import Tensor, nn
 
 
@@ -37,6 +39,31 @@ def frozen_weights(module: nn.Module) -> Iterator[None]:
         for owner, name, original, stand_in in swapped:
             if owner._parameters.get(name) is stand_in:
                 owner._parameters[name] = original
+
+
+@contextmanager
+def usable_bypass_adapters(module: nn.Module) -> Iterator[None]:
+    """Inside, the LoRAs that ComfyUI lets act beside the weights of `module` (Load LoRA Bypass) have no inference
+    tensors either."""
+    swapped = []
+    try:
+        for adapter in {id(each): each for layer in module.modules() for each in _bypassing(layer)}.values():
+            own = adapter.weights
+            adapter.weights = type(own)(same_memory(each) if isinstance(each, Tensor) else each for each in own)
+            swapped.append((adapter, own))
+        yield
+    finally:
+        for adapter, own in swapped:
+            adapter.weights = own
+
+
+def _bypassing(layer: nn.Module) -> Iterator[WeightAdapterBase]:
+    """The adapters of a layer, one put over another."""
+    hook = getattr(layer.__dict__.get("forward"), "__self__", None)
+    while isinstance(hook, BypassForwardHook):
+        if isinstance(hook.adapter, WeightAdapterBase) and isinstance(hook.adapter.weights, list | tuple):
+            yield hook.adapter
+        hook = getattr(hook.original_forward, "__self__", None)
 
 
 @contextmanager

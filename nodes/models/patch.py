@@ -7,7 +7,18 @@ from typing import Literal
 from comfy.model_patcher import ModelPatcher
 
 from ...training.trainables.context_file import ReferenceContext
-from .applied_context import NEGATIVE, POSITIVE, AppliedContext, ContextPatch, Strength, applied, check_fits
+from .applied_context import (
+    NEGATIVE,
+    POSITIVE,
+    AppliedContext,
+    ContextReader,
+    Strength,
+    applied,
+    carries_contexts,
+    check_fits,
+)
+from .families import family_of
+from .noise import ModelNoise
 
 ApplyTo = Literal["positive", "negative", "both"]
 
@@ -19,7 +30,7 @@ def patch_model(
     scale 0 the clone samples what `model` samples, bit by bit.
 
     apply_to: with "negative" and "both", the negative prompt takes the context's negative tokens where it has some,
-    else its tokens. Raises ValueError where the model is not Anima or the context was trained for another model.
+    else its tokens. Raises ValueError where the model has no way in or the context was trained for another model.
     """
     check_fits(model, context)
     patched = model.clone()
@@ -34,8 +45,12 @@ def patch_model(
 
 def _chain(model: ModelPatcher, context: AppliedContext) -> None:
     """Add to the contexts that `model` already carries; one patch acts for all of them."""
-    patches = model.model_options["transformer_options"].setdefault("patches", {})
-    existing = patches.get("attn2_patch", [])
-    chained = [patch.applied for patch in existing if isinstance(patch, ContextPatch)]
-    others = [patch for patch in existing if not isinstance(patch, ContextPatch)]
-    patches["attn2_patch"] = [*others, ContextPatch((*(one for group in chained for one in group), context))]
+    family, options = family_of(model), model.model_options["transformer_options"]
+    existing = options.get("patches", {}).pop(family.patch_name, [])
+    chained = [patch.source.applied for patch in existing if carries_contexts(patch)]
+    others = [patch for patch in existing if not carries_contexts(patch)]
+    if others:
+        options["patches"][family.patch_name] = others
+    together = (*(one for group in chained for one in group), context)
+    level_of = ModelNoise(model.get_model_object("model_sampling")).level
+    family.let_read(options, family.token_patch(ContextReader(together, level_of)))

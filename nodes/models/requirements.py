@@ -6,25 +6,35 @@ from typing import Any
 
 from comfy.ldm.wan.vae import WanVAE
 
-from .family import ModelFamily
+# What ComfyUI's tokenizers call the text encoders that they are made for.
+ENCODERS = ("clip_l", "clip_g", "clip_h", "t5xxl", "qwen3_06b")
 
 
-def check_clip(clip: Any, family: ModelFamily) -> None:
-    """Raises ValueError where `clip` is not Anima's text encoder, Qwen3 0.6B."""
+def check_clip(clip: Any, encoders: set[str], expected: str, width: int | None = None) -> None:
+    """Raises ValueError where `clip` is not of these text encoders alone, or the T5 among them gives vectors of another
+    width."""
     tokenizer = getattr(clip, "tokenizer", None)
-    if not (hasattr(tokenizer, "qwen3_06b") and hasattr(tokenizer, "t5xxl")):
-        came = "nothing" if clip is None else type(getattr(clip, "cond_stage_model", clip)).__name__
-        raise ValueError(
-            f"the text encoder is {came}, expected Anima's Qwen3 0.6B (file {family.clip_file}, type stable_diffusion)"
-        )
+    came = {name for name in ENCODERS if hasattr(tokenizer, name)}
+    t5_width = getattr(getattr(tokenizer, "t5xxl", None), "embedding_size", None)
+    if came != encoders or width not in (None, t5_width):
+        came_as = "nothing" if clip is None else type(getattr(clip, "cond_stage_model", clip)).__name__
+        raise ValueError(f"the text encoder is {came_as}, expected {expected}")
 
 
-def check_vae(vae: Any, family: ModelFamily) -> None:
-    """Raises ValueError where `vae` does not make the latents that Anima was trained on, those of Wan 2.1."""
+def check_vae(vae: Any, channels: int, expected: str) -> None:
+    """Raises ValueError where `vae` does not make pictures into latents of so many channels."""
+    if (getattr(vae, "latent_channels", 0), getattr(vae, "latent_dim", 0)) != (channels, 2):
+        raise _wrong_vae(vae, expected)
+
+
+def check_wan_vae(vae: Any, expected: str) -> None:
+    """Raises ValueError where `vae` does not make the latents of Wan 2.1."""
     codec = getattr(vae, "first_stage_model", None)
-    channels, dimensions = getattr(vae, "latent_channels", 0), getattr(vae, "latent_dim", 0)
-    if not isinstance(codec, WanVAE) or (channels, dimensions) != (16, 3):
-        came = "nothing" if codec is None else f"{type(codec).__name__} with {channels} latent channels"
-        raise ValueError(
-            f"the VAE is {came}, expected Anima's Wan 2.1 VAE with 16 latent channels (file {family.vae_file})"
-        )
+    if not isinstance(codec, WanVAE) or (vae.latent_channels, vae.latent_dim) != (16, 3):
+        raise _wrong_vae(vae, expected)
+
+
+def _wrong_vae(vae: Any, expected: str) -> ValueError:
+    codec, channels = getattr(vae, "first_stage_model", None), getattr(vae, "latent_channels", 0)
+    came = "nothing" if codec is None else f"{type(codec).__name__} with {channels} latent channels"
+    return ValueError(f"the VAE is {came}, expected {expected}")

@@ -16,7 +16,7 @@ from ...training.references.augmentation import Augmentation
 from ...training.references.reference import Reference
 from ...training.references.reference_list import ReferenceList
 from ...training.settings import TrainingSettings
-from ..models.applied_context import ContextPatch
+from ..models.applied_context import ContextReader, carries_contexts
 from ..options.training_options import TrainingOptions
 
 ROOT = Path(__file__).parents[2]
@@ -87,8 +87,8 @@ def comparable(value: Any) -> Any:
     """The same with LoRA adapters and contexts as the tensors that they add."""
     if isinstance(value, WeightAdapterBase):
         return type(value), comparable(value.weights)
-    if isinstance(value, ContextPatch):
-        return ContextPatch, value.applied
+    if carries_contexts(value):
+        return ContextReader, value.source.applied
     if isinstance(value, dict):
         return {name: comparable(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):

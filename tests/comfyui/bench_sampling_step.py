@@ -25,7 +25,7 @@ def compare(options: argparse.Namespace) -> None:
     import comfy.sd
     import torch
 
-    from anima_fast_train.nodes.models.family import family_of
+    from anima_fast_train.nodes.models.families import family_of
     from anima_fast_train.nodes.models.patch import patch_model
     from anima_fast_train.training.trainables.context_file import ReferenceContext
     from anima_fast_train.training.trainables.context_tokens import ContextTokens
@@ -34,7 +34,7 @@ def compare(options: argparse.Namespace) -> None:
     with torch.inference_mode():
         plain = comfy.sd.load_diffusion_model(str(options.models / "diffusion_models" / options.model))
         family = family_of(plain)
-        blocks, width = family.context_shape(plain)
+        blocks, width = family.context_shape(plain.model)
         context = ReferenceContext(
             ContextTokens(torch.randn(blocks, 16, width)), info=TrainingInfo(model_family=family.name)
         )

@@ -57,7 +57,8 @@ def check_forward_is_that_of_comfyui() -> None:
 
 @torch.no_grad()
 def check_tokens_enter_as_they_do_in_comfyui() -> None:
-    from anima_fast_train.nodes.anima.insertion import FreeSlots, TokenSet, insert_into_call
+    from anima_fast_train.nodes.anima.insertion import FreeSlots, insert_into_call
+    from anima_fast_train.nodes.models.token_source import TokenSet
 
     size = TransformerSize()
     ours, theirs = both_models(size)

@@ -9,9 +9,10 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from small_models import anima, noise, padded_context, raises
 
-from anima_fast_train.nodes.anima.insertion import FreeSlots, TokenSet, insert_into_call
-from anima_fast_train.nodes.models.applied_context import ContextPatch, Strength, rows_of
+from anima_fast_train.nodes.anima.insertion import FreeSlots, insert_into_call
+from anima_fast_train.nodes.models.applied_context import Strength, carries_contexts, rows_of
 from anima_fast_train.nodes.models.patch import patch_model
+from anima_fast_train.nodes.models.token_source import TokenSet
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 from anima_fast_train.training.trainables.padding_slots import insert_tokens
@@ -105,8 +106,8 @@ def check_a_chain_is_one_patch_and_leaves_the_first_model_as_it_was() -> None:
     before = predictions(first)
     second = patch_model(first, context_for(anima(), 1))
     [patch] = second.model_options["transformer_options"]["patches"]["attn2_patch"]
-    assert isinstance(patch, ContextPatch)
-    assert len(patch.applied) == 2
+    assert carries_contexts(patch)
+    assert len(patch.source.applied) == 2
     assert torch.equal(before, predictions(first))
 
 
@@ -182,9 +183,9 @@ def check_nothing_of_a_run_stays_after_cleanup() -> None:
     patched = patch_model(anima(), context_for(anima()))
     predictions(patched)
     [patch] = patched.model_options["transformer_options"]["patches"]["attn2_patch"]
-    assert patch._on_device
+    assert patch.source._on_device
     patched.model_patches_call_function("cleanup")
-    assert not patch._on_device
+    assert not patch.source._on_device
 
 
 def check_a_context_for_another_model_is_refused_with_both_shapes() -> None:

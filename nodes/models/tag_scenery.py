@@ -1,5 +1,5 @@
-"""Backgrounds in Anima's words, which are the tags of Danbooru: what it draws behind subjects that are cut out, and
-which tags of a prompt name a background."""
+"""Backgrounds in the tags of Danbooru, which Anima and the anime models of SDXL and SD 1.5 were trained on: what they
+draw behind subjects that are cut out, and which tags of a prompt name a background."""
 
 from __future__ import annotations
 

@@ -1,0 +1,104 @@
+"""Anima in ComfyUI: where its tokens go in, what its prompts are, and what it needs for a backward pass."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import comfy.model_base
+import torch
+from comfy.model_base import BaseModel
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor, nn
+
+from ...training.conditioning import Conditioning, pad_with_zeros
+from ..models.family import ModelFamily
+from ..models.requirements import check_clip, check_wan_vae
+from ..models.tag_scenery import SCENERY
+from ..models.token_source import TokenPatch, TokenSource
+from .insertion import PaddingPatch
+from .recompute import activation_bytes
+from .rotary import differentiable_rotary
+
+
+class Anima(ModelFamily):
+    """Tokens take the place of zero padding in the cross-attention of each block."""
+
+    name = "anima"
+    title = "Anima"
+    model_file = "anima-base-v1.0.safetensors"
+    clip_file = "qwen_3_06b_base.safetensors"
+    vae_file = "qwen_image_vae.safetensors"
+    size_multiple = 16
+    to_one_length = staticmethod(pad_with_zeros)
+    scenery = SCENERY
+    guidance = 4.0
+    patch_name = "attn2_patch"
+    encodes_with_model = True
+    without_layers = ("llm_adapter",)
+    oldest_comfyui = "0.29"
+
+    def recognises(self, base: BaseModel) -> bool:
+        return isinstance(base, getattr(comfy.model_base, "Anima", ()))
+
+    def check(self, model: ModelPatcher) -> None:
+        check_calls_attn2_patch(model.model.diffusion_model, self.title, self.oldest_comfyui)
+
+    def check_clip(self, clip: Any) -> None:
+        check_clip(clip, {"qwen3_06b", "t5xxl"}, f"Anima's Qwen3 0.6B (file {self.clip_file}, type stable_diffusion)")
+
+    def check_vae(self, vae: Any) -> None:
+        check_wan_vae(vae, f"Anima's Wan 2.1 VAE with 16 latent channels (file {self.vae_file})")
+
+    def context_shape(self, base: BaseModel) -> tuple[int, int]:
+        """The released Anima has (28, 1024)."""
+        blocks = base.diffusion_model.blocks
+        return len(blocks), blocks[0].cross_attn.context_dim
+
+    def conditioning(
+        self, base: BaseModel, encoded: Tensor, extras: Mapping[str, Any], device: torch.device
+    ) -> Conditioning:
+        """Through Anima's adapter, padded with zeros to 512."""
+        dtype = base.get_dtype_inference()
+        vectors = base.diffusion_model.preprocess_text_embeds(
+            encoded.to(device, dtype),
+            extras["t5xxl_ids"][None].to(device),
+            extras["t5xxl_weights"][None, :, None].to(device, dtype),
+        )
+        return Conditioning(vectors.float(), to_one_length=self.to_one_length)
+
+    def prepared(self, diffusion_model: nn.Module) -> AbstractContextManager[Any]:
+        return differentiable_rotary()
+
+    def blocks(self, diffusion_model: Any) -> Sequence[nn.Module]:
+        return diffusion_model.blocks
+
+    def activation_bytes(self, base: BaseModel, latents: Sequence[int]) -> int:
+        network = base.diffusion_model
+        positions = latents[0] * latents[-2] * latents[-1] // 4
+        return activation_bytes(len(network.blocks), network.model_channels, positions, base.get_dtype_inference())
+
+    def token_patch(self, source: TokenSource) -> TokenPatch:
+        return PaddingPatch(source)
+
+
+def check_calls_attn2_patch(diffusion_model: Any, title: str, oldest_comfyui: str) -> None:
+    """Raises ValueError where cross-attention does not ask patches for its keys and values, which ComfyUI does for
+    this network since 0.29."""
+    attention = type(diffusion_model.blocks[0].cross_attn)
+    methods = inspect.getmembers(attention, inspect.isfunction)
+    if any("attn2_patch" in method.__code__.co_consts for _, method in methods):
+        return
+    try:
+        from comfyui_version import __version__ as installed
+    except ImportError:
+        installed = "of an unknown version"
+    raise ValueError(
+        f"ComfyUI is {installed}, expected {oldest_comfyui} or newer: older ones give context tokens no place in "
+        f"{title}"
+    )
+
+
+ANIMA = Anima()

@@ -1,0 +1,49 @@
+"""What gives a cross-attention its tokens, in training and in sampling, whatever way in a family has for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """Tokens [K,D], or [B,K,D] with a set for each row, and for each row of the batch whether it takes them."""
+
+    tokens: Tensor
+    rows: tuple[bool, ...]
+
+
+class TokenSource(Protocol):
+    def sets(self, block: int, rows: int, like: Tensor, options: dict[str, Any]) -> list[TokenSet]:
+        """What block `block` reads now, for a batch of so many rows.
+
+        like: a tensor of the prompt, for its dtype and device. options: ComfyUI's transformer_options of the call.
+        """
+
+    def forget(self) -> None:
+        """Lets go of what belongs to one sampling run."""
+
+
+class TrainedTokens:
+    """All rows read what is trained: tokens [blocks,K,D] or [B,blocks,K,D]."""
+
+    def __init__(self, tokens: Tensor) -> None:
+        self._tokens = tokens
+
+    def sets(self, block: int, rows: int, like: Tensor, options: dict[str, Any]) -> list[TokenSet]:
+        return [TokenSet(self._tokens[..., block, :, :], (True,) * rows)]
+
+    def forget(self) -> None: ...
+
+
+class TokenPatch:
+    """What stands among ComfyUI's patches for a source. ComfyUI calls `cleanup` when sampling ends."""
+
+    def __init__(self, source: TokenSource) -> None:
+        self.source = source
+
+    def cleanup(self) -> None:
+        self.source.forget()
