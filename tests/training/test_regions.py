@@ -92,4 +92,13 @@ def test_compare_regions_writes_rows_pictures_and_a_table(
         (half, placed) for half in ("left", "right") for placed in ("each on its half", "one alone", "both everywhere")
     }
     assert (tmp_path / "regions_0.png").stat().st_size > 1000
-    assert "| each on its half |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| each on its half |" in printed
+    monkeypatch.setattr(compare_regions, "run_pair", None)  # a second run finds the pair
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().out) == (0, printed)
+    quicker = DEFAULTS.but(steps=1)
+    monkeypatch.setattr(compare_regions, "DEFAULTS", quicker)  # of other settings it is run again
+    with pytest.raises(TypeError):
+        main()

@@ -6,10 +6,11 @@ the picture reads both, as two Patch Models in a row do; nothing does.
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ...masking.pixels import tensor_of
 from ..diffusion.sampling import Guidance, Region, sample_regions
+from ..files.atomic_file import write_atomically
 from ..miniature import scene
 from ..miniature.backbone import to_pictures
 from ..miniature.background import Backdrop, draw_backdrop
@@ -71,15 +73,30 @@ class Picture:
 
 
 def measure(pairs: int, folder: Path, processes: int, sampling_steps: int, say: Callable[[str], None]) -> list[Row]:
-    """Rows for each pair of references, both halves and both guidances, in the order of the pairs. A picture of each
-    pair's samples is kept in `folder`."""
+    """Rows for each pair of references, both halves and both guidances, in the order of the pairs. Each pair's rows,
+    contexts and a picture of its samples are kept in `folder`; pairs that are there already are not run again."""
     rows: list[Row] = []
-    work = partial(run_pair, folder=folder, sampling_steps=sampling_steps)
+    work = partial(kept_pair, folder=folder, sampling_steps=sampling_steps)
     for pair, found in run_each(work, range(pairs), processes):
         rows += found
         means = [statistics.fmean(row.own for row in found if row.placed == placed) for placed in (REGIONS, ALONE)]
         say(f"pair {pair}: each half shows its own character {means[0]:.2f}, alone {means[1]:.2f}")
     return sorted(rows, key=lambda row: row.left)
+
+
+def kept_pair(number: int, folder: Path, sampling_steps: int) -> list[Row]:
+    """The rows of a pair as `folder` has them from a run of the same settings, or else of a run now."""
+    kept = folder / f"regions_{number}.json"
+    asked = json.loads(json.dumps({"sampling_steps": sampling_steps, **DEFAULTS.record()}))
+    try:
+        record = json.loads(kept.read_bytes())
+        if record["asked"] == asked:
+            return [Row(**row) for row in record["rows"]]
+    except (OSError, ValueError, TypeError, KeyError):  # none, or of another version: it is run
+        pass
+    rows = run_pair(number, folder, sampling_steps)
+    write_atomically(kept, json.dumps({"asked": asked, "rows": [asdict(row) for row in rows]}).encode())
+    return rows
 
 
 def run_pair(number: int, folder: Path, sampling_steps: int) -> list[Row]:
@@ -88,6 +105,8 @@ def run_pair(number: int, folder: Path, sampling_steps: int) -> list[Row]:
     seeds = FIRST_SEED + 2 * number, FIRST_SEED + 2 * number + 1
     yards = [Yardstick(*bundled_models(), seed, sampling_steps) for seed in seeds]
     first, second = (train(yard, DEFAULTS).trained for yard in yards)
+    for seed, context in zip(seeds, (first, second), strict=True):
+        context.save(folder / f"reference_{seed}.safetensors")
     both = merge(first, second, 0.5, "concatenate")
     pair = yards[LEFT].who, yards[RIGHT].who
     pictures = pictures_of(number, pair)
