@@ -10,14 +10,15 @@ from torch import Tensor
 from ..masking.pixels import picture_of
 from ..training.trainables.context_file import ReferenceContext
 from ..training.trainables.thumbnail import picture_of_thumbnail, with_thumbnail
-from .folders.contexts import save_as_new_card, save_as_new_file
+from .folders.contexts import save_as_new_card, save_as_new_file, save_as_new_soft_tokens
 from .node_schema import USE, node_schema
 from .socket_types import Context
 
-Format = Literal["context", "card"]
+Format = Literal["context", "card", "soft tokens"]
 FORMATS: dict[Format, str] = {
     "context": "a .safetensors file",
     "card": "a PNG that every viewer shows, with the context inside, to give to others as a file",
+    "soft tokens": "a .safetensors file for the soft-token loader of anima_lora, which applies it to both prompts",
 }
 
 
@@ -76,6 +77,8 @@ class SaveContext(io.ComfyNode):
             if shown is None:
                 raise ValueError("no picture came and this context carries none, expected one at picture for a card")
             name = save_as_new_card(context, filename_prefix, shown)
+        elif format == "soft tokens":
+            name = save_as_new_soft_tokens(context, filename_prefix)
         else:
             name = save_as_new_file(context, filename_prefix)
         return io.NodeOutput(ui=ui.PreviewText(name))

@@ -54,6 +54,7 @@ def context_trainer(
         raise ValueError("no reference image came, expected at least one")
     if begin is not None:
         begin.check_fits(backbone.num_blocks, backbone.context_dim, backbone.model_family)
+        begin = begin.with_blocks(backbone.num_blocks)
         settings = settings_to_continue(begin, settings)
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None

@@ -13,6 +13,7 @@ from ...training.files.atomic_file import Content
 from ...training.trainables.context_card import SUFFIX as CARD_SUFFIX
 from ...training.trainables.context_card import to_card
 from ...training.trainables.context_file import ReferenceContext
+from ...training.trainables.soft_tokens import to_soft_tokens
 from ...training.trainables.stored_context import SUFFIX, SUFFIXES
 from .output_names import save_under
 
@@ -36,6 +37,11 @@ def save_as_new_file(context: ReferenceContext, prefix: str) -> str:
 def save_as_new_card(context: ReferenceContext, prefix: str, picture: Image.Image) -> str:
     """The same as a PNG that shows the picture."""
     return _new_file(prefix, CARD_SUFFIX, to_card(context, picture))
+
+
+def save_as_new_soft_tokens(context: ReferenceContext, prefix: str) -> str:
+    """The same as a file of the project anima_lora."""
+    return _new_file(prefix, SUFFIX, to_soft_tokens(context))
 
 
 def _new_file(prefix: str, suffix: str, content: Content) -> str:

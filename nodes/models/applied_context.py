@@ -120,9 +120,9 @@ class ContextReader:
         for context in self.applied:
             factor = context.factor(sigma)
             for part in context.parts if factor else ():
-                taken = rows_of(part.prompt, options["cond_or_uncond"], rows)
-                if any(taken):
-                    tokens = self._like(part.at(level), like)[block]
+                taken, blocks = rows_of(part.prompt, options["cond_or_uncond"], rows), part.at(level)
+                if any(taken) and block < len(blocks):  # tokens of other projects may be for the first blocks alone
+                    tokens = self._like(blocks, like)[block]
                     sets.append(TokenSet(tokens if factor == 1 else tokens * factor, taken))
         return sets
 

@@ -1,8 +1,9 @@
-"""Judges what comes of damaged contexts, checkpoints and cards.
+"""Judges what comes of damaged contexts, checkpoints, cards and imported soft tokens.
 
     python tests/training/judge_mutations.py context 10000
     python tests/training/judge_mutations.py checkpoint 10000
     python tests/training/judge_mutations.py card 10000
+    python tests/training/judge_mutations.py soft-token 2000
 
 judges as many and says what came of them, with the longest time and the most memory that one of them took. Ends with an
 error where one was neither loaded as it was saved nor refused in one sentence, or took a second or 200 MiB.
@@ -29,11 +30,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "hostile"))
 import saved_card
 import saved_context
 import saved_run
+import saved_soft_tokens
 from file_mutations import Mutation, Subject, lay, mutation
 from judged import LONGEST, MOST_MEMORY, check_sentence, peak_bytes
 
 # Modules, each of them a subject.
-SUBJECTS: dict[str, Subject] = {"context": saved_context, "checkpoint": saved_run, "card": saved_card}
+SUBJECTS: dict[str, Subject] = {
+    "context": saved_context,
+    "checkpoint": saved_run,
+    "card": saved_card,
+    "soft-token": saved_soft_tokens,
+}
 HANGS = 60  # seconds
 
 

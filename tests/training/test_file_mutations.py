@@ -26,7 +26,7 @@ pytestmark = [
 
 def test_a_mutated_file_comes_back_as_it_was_saved_or_is_refused_in_one_sentence(tmp_path: Path, kind: str) -> None:
     said = [outcome.said for outcome in outcomes(SUBJECTS[kind], 300, tmp_path)]
-    assert 0 < said.count("") < len(said) / 3
+    assert 0 < said.count("") < len(said) / 2  # of cards, many damages meet the picture alone
     assert kind in {sentence.split()[0] for sentence in said if sentence}
 
 

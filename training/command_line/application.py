@@ -21,7 +21,7 @@ from .batch_command import batch
 from .declared_options import DEFAULTS, Seed
 from .errors import sentence_of
 from .image_commands import collage, preview_mask
-from .library_commands import card, library
+from .library_commands import card, library, soft_tokens
 from .measurement_commands import add_measurements
 from .option_groups import read_framing
 from .output_folder import require_writable
@@ -80,6 +80,7 @@ def sample_reference(seed: Seed = 0, output: Output = Path("output/reference")) 
 
 app.add_typer(library, name="library")
 app.command()(card)
+app.command()(soft_tokens)
 app.command()(pretrain)
 app.command()(pretrain_judge)
 add_measurements(app)

@@ -1,5 +1,5 @@
 """The commands `library`, which lists a folder of contexts, finds and renames them and says which files are damaged,
-and `card`, which makes a card of a context and a context of a card."""
+and `card` and `soft-tokens`, which make a card or a soft-token file of a context and a context of one of these."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ..references.image_file import read_image
 from ..trainables.context_card import SUFFIX as CARD_SUFFIX
 from ..trainables.context_card import to_card
 from ..trainables.context_file import ReferenceContext
+from ..trainables.soft_tokens import is_soft_tokens, to_soft_tokens
 from ..trainables.stored_context import SUFFIX, SUFFIXES, load_context, suffix_of
 from ..trainables.thumbnail import picture_of_thumbnail, with_thumbnail
 
@@ -109,6 +110,22 @@ def card(
     carried = context if picture is None else with_thumbnail(context, shown)
     create_new(output, to_card(carried, shown))
     typer.echo(f"{printable(output)}: a card of {printable(file)}")
+
+
+def soft_tokens(
+    file: Annotated[
+        Path, typer.Argument(help="A context to make a soft-token file of, or such a file to take as a context.")
+    ],
+    output: Annotated[Path, typer.Argument(help="The new file; nothing is replaced.")],
+) -> None:
+    """Make a soft-token file, which the loader of anima_lora reads, or take the context out of one."""
+    context = load_context(file)
+    if is_soft_tokens(file):
+        create_new(output, context.to_bytes())
+        typer.echo(f"{printable(output)}: the context of {printable(file)}")
+        return
+    create_new(output, to_soft_tokens(context))
+    typer.echo(f"{printable(output)}: {printable(file)} as soft tokens")
 
 
 def context_files(folder: Path) -> Iterator[Path]:

@@ -54,7 +54,8 @@ class TensorFile:
 def write(
     path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], limits: Limits, kind: Kind
 ) -> None:
-    """Write the file whole or not at all, with the kind's format and version and a checksum in its metadata.
+    """Write the file whole or not at all, with the kind's format and version and a checksum in its metadata, unless it
+    is of another project.
 
     Raises OSError in one sentence where it cannot be written, and ValueError before anything is touched where `read`
     would not take the file back.
@@ -77,12 +78,15 @@ def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], limits:
         begin, end = end, end + kept[name].nbytes
         entries.append(Entry(name, DTYPE_NAMES[kept[name].dtype], tuple(kept[name].shape), begin, end))
     content = {name: _bytes_of(kept[name]) for name in names}
-    said = {**metadata, "format": kind.format, "format_version": kind.version}
+    said = dict(metadata)
+    if not kind.foreign:
+        said |= {"format": kind.format, "format_version": kind.version}
     digests = {name: hashlib.sha256(part).hexdigest() for name, part in content.items()}
     # A stand-in first: text that is no text must be refused before it is hashed.
     check_metadata(said | {CHECKSUM: "0" * 64}, limits)
     check_entries(tuple(entries), limits)
-    said[CHECKSUM] = checksum(entries, digests, said)
+    if not kind.foreign:
+        said[CHECKSUM] = checksum(entries, digests, said)
     header = header_bytes(Header(tuple(entries), said))
     if len(header) - 8 > limits.header_bytes:
         raise ValueError(f"the file's header has {len(header) - 8} bytes, expected at most {limits.header_bytes}")
@@ -170,10 +174,10 @@ def _judged(file: BinaryIO, header: Header, limits: Limits, kind: Kind) -> dict[
     """Reads all tensors once. Raises ValueError where the checksum is missing or not that of the content, and for
     numbers beyond the limits."""
     metadata = dict(header.metadata)
-    found = metadata.pop(CHECKSUM, None)
+    found = None if kind.foreign else metadata.pop(CHECKSUM, None)
     # A digest under another name is a checksum whose name was damaged, maybe with the version.
     excused = kind.version_of(metadata) in kind.unsealed and not any(map(_DIGEST.fullmatch, metadata.values()))
-    if found is None and not excused:
+    if found is None and not (excused or kind.foreign):
         raise ValueError("is damaged: its checksum is missing")
     surveys = {entry.name: survey(file, entry) for entry in header.entries}
     digests = {name: each.digest for name, each in surveys.items()}

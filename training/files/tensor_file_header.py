@@ -66,6 +66,7 @@ class Kind:
 
     unsealed: older versions, whose files have no checksum; a file of any other version must have one. A file that
     names no version is of the first of them.
+    foreign: of another project, which tells its files by their tensors, and has no checksum of ours in them.
     """
 
     noun: str  # before the file's name: "context file"
@@ -73,9 +74,12 @@ class Kind:
     format: str
     version: str
     unsealed: tuple[str, ...] = ()
+    foreign: bool = False
 
     def check(self, metadata: Any) -> None:
         """Raises ValueError where a file with this metadata is of another kind or major version."""
+        if self.foreign and isinstance(metadata, dict):
+            return
         if not isinstance(metadata, dict) or metadata.get("format") != self.format:
             raise ValueError(f"is not {self.title}: its metadata does not say so")
         version = self.version_of(metadata)
@@ -120,7 +124,7 @@ def parse_header(text: bytes, file_size: int, limits: Limits, kind: Kind) -> Hea
         raise ValueError(f"is not a safetensors file{reason}") from error
     if not isinstance(header, dict):
         raise ValueError("is not a safetensors file")
-    metadata = header.pop(METADATA, None)
+    metadata = header.pop(METADATA, {} if kind.foreign else None)
     kind.check(metadata)
     try:
         if len(header) > limits.tensors:

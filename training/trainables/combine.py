@@ -39,7 +39,7 @@ def merge(first: ReferenceContext, second: ReferenceContext, weight: float, meth
     that only one of them has stay as they are.
     Raises ValueError where the two do not fit together.
     """
-    _check_same_model(first, second)
+    first, second = _for_one_model(first, second)
     if method == "concatenate":
         shares = min(1.0, 2 - 2 * weight), min(1.0, 2 * weight)
         left, right = (_scaled(context, share) for context, share in zip((first, second), shares, strict=True))
@@ -60,7 +60,7 @@ def subtract(
     each vector, which needs equally many tokens.
     Raises ValueError where the two do not fit together.
     """
-    _check_same_model(context, other)
+    context, other = _for_one_model(context, other)
     if method == "push away":
         away = other.positive.scaled(strength)
         negative = away if context.negative is None else _concatenated(context.negative, away)
@@ -71,9 +71,13 @@ def subtract(
     return _recorded(made, f"{method}, strength {strength:g}", context, other)
 
 
-def _check_same_model(first: ReferenceContext, second: ReferenceContext) -> None:
-    family = first.info.model_family or second.info.model_family
-    second.check_fits(first.num_blocks, first.context_dim, family)
+def _for_one_model(*contexts: ReferenceContext) -> tuple[ReferenceContext, ...]:
+    """Both with tokens for equally many blocks."""
+    blocks = max(context.num_blocks for context in contexts)
+    family = next((context.info.model_family for context in contexts if context.info.model_family), "")
+    for context in reversed(contexts):
+        context.check_fits(blocks, contexts[0].context_dim, family)
+    return tuple(context.with_blocks(blocks) for context in contexts)
 
 
 def _scaled(context: ReferenceContext, scale: float) -> ReferenceContext:
@@ -149,6 +153,7 @@ def _recorded(made: ReferenceContext, how: str, first: ReferenceContext, second:
         prompt="\n".join(prompts)[:LONGEST_PROMPT],
         reference_count=sum(info.reference_count for info in infos),
         thumbnail=infos[0].thumbnail or infos[1].thumbnail,
+        origin=infos[0].origin if infos[0].origin == infos[1].origin else "",
         made_of=_history(how, infos),
     )
     return replace(made, info=info)

@@ -104,14 +104,21 @@ class ReferenceContext:
         }
 
     def check_fits(self, num_blocks: int, context_dim: int, model_family: str) -> None:
-        """Raises one ValueError that names both shapes when the tokens were made for another model."""
+        """Raises one ValueError that names both shapes when the tokens were made for another model. Tokens of other
+        projects may be for its first blocks alone."""
         # A file that does not name its model is judged by its shape.
         trained_for = self.info.model_family or model_family
-        if (trained_for, self.num_blocks, self.context_dim) != (model_family, num_blocks, context_dim):
+        blocks = max(self.num_blocks, num_blocks) if self.info.origin else self.num_blocks
+        if (trained_for, blocks, self.context_dim) != (model_family, num_blocks, context_dim):
             raise ValueError(
                 f"these context tokens are for {printable(trained_for)} with {self.num_blocks} blocks of width "
                 f"{self.context_dim}, expected {model_family} with {num_blocks} blocks of width {context_dim}"
             )
+
+    def with_blocks(self, blocks: int) -> ReferenceContext:
+        """The same with tokens that say nothing in the blocks beyond its own."""
+        negative = self.negative and self.negative.with_blocks(blocks)
+        return replace(self, positive=self.positive.with_blocks(blocks), negative=negative)
 
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all; the same context gives the same bytes.

@@ -83,6 +83,15 @@ class ContextTokens:
             return ContextTokens(self.tokens, self.tokens.new_zeros(blocks, ranges, count, width))
         return ContextTokens(self.tokens, offsets.repeat_interleave(ranges // self.ranges, dim=1))
 
+    def with_blocks(self, blocks: int) -> ContextTokens:
+        """The same for a model of so many blocks or more, with zeros, which say nothing, in those that it has none
+        for."""
+        more = max(0, blocks - self.num_blocks)
+        tensors = self.tensors().items()
+        return ContextTokens(
+            **{name: torch.cat([tensor, tensor.new_zeros(more, *tensor.shape[1:])]) for name, tensor in tensors}
+        )
+
     def part(self, tokens: slice) -> ContextTokens:
         """The same with some of the K tokens of each block."""
         offsets = None if self.time_offsets is None else self.time_offsets[:, :, tokens].contiguous()

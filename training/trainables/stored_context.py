@@ -1,4 +1,4 @@
-"""A context in any file that can hold one: told by what the file begins with, not by its name."""
+"""A context in any file that can hold one: told by what the file holds, not by its name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..training_info import TrainingInfo
 from .context_card import GONE, NOUN, load_card, read_card_info
 from .context_card import SUFFIX as CARD_SUFFIX
 from .context_file import ReferenceContext, read_info
+from .soft_tokens import is_soft_tokens, load_soft_tokens, read_soft_tokens_info
 
 SUFFIX = ".safetensors"
 SUFFIXES = (SUFFIX, CARD_SUFFIX)
@@ -19,13 +20,18 @@ JPEG, GIF, RIFF, WEBP = b"\xff\xd8\xff", b"GIF8", b"RIFF", b"WEBP"
 
 
 def load_context(path: str | Path) -> ReferenceContext:
-    """The context of a context file or a card, on the CPU. Raises one ValueError that names the file."""
-    return load_card(path) if _is_card(path) else ReferenceContext.load(path)
+    """The context of a context file, a card or a soft-token file, on the CPU. Raises one ValueError that names the
+    file."""
+    if _is_card(path):
+        return load_card(path)
+    return load_soft_tokens(path) if is_soft_tokens(path) else ReferenceContext.load(path)
 
 
 def read_stored_info(path: str | Path) -> TrainingInfo:
     """What it says of its training, without its tensors and unverified. Raises ValueError as `load_context` does."""
-    return read_card_info(path) if _is_card(path) else read_info(path)
+    if _is_card(path):
+        return read_card_info(path)
+    return read_soft_tokens_info(path) if is_soft_tokens(path) else read_info(path)
 
 
 def suffix_of(path: str | Path) -> str:

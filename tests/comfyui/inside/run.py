@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 
 PACK = Path(__file__).parents[3]
+SKIPPED = "skipped: "  # begins what the tests outside then say
 
 
 def main(comfyui: Path, models: Path, module_path: Path, results: Path) -> None:
@@ -30,7 +31,7 @@ def main(comfyui: Path, models: Path, module_path: Path, results: Path) -> None:
         small_models.FOLDER = models
         module = load(module_path)
         outcomes = {
-            name: outcome(check)
+            name: outcome(check, small_models.Skipped)
             for name, check in inspect.getmembers(module, inspect.isfunction)
             if name.startswith("check_")
         }
@@ -45,10 +46,12 @@ def load(path: Path):
     return module
 
 
-def outcome(check) -> str:
-    """Empty where the check passed, else what went wrong."""
+def outcome(check, skipped: type[Exception]) -> str:
+    """Empty where the check passed, else what went wrong, or why it was skipped."""
     try:
         check()
+    except skipped as reason:
+        return f"{SKIPPED}{reason}"
     except Exception:  # a check may fail in any way, and the others still run
         return traceback.format_exc()
     return ""

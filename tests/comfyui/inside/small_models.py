@@ -16,6 +16,10 @@ from comfy.model_patcher import ModelPatcher
 FOLDER = Path()  # set by run.py
 
 
+class Skipped(Exception):
+    """What a check needs is not here."""
+
+
 @torch.inference_mode()
 def load_model(**model_options: Any) -> ModelPatcher:
     """Anima as Load Diffusion Model gives it: its weights are inference tensors."""
