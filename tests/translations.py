@@ -7,7 +7,9 @@ python tests/translations.py accept      keeps today's English as that which the
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ ENGLISH = Path(__file__).parent / "translated_from.json"
 LANGUAGES = ("ja", "ko", "zh")
 OWN_PREFIX = "AnimaFastTrain"
 AFTER_GENERATE = "control_after_generate"  # the frontend adds this widget beside a seed
+AFTER_CHOICES = ("fixed", "increment", "decrement", "randomize")
+# Names of ComfyUI's own that are written so in every language.
+SAMPLING = ("sampler_name", "scheduler")
 
 
 def english() -> dict[str, str]:
@@ -32,14 +37,30 @@ def english() -> dict[str, str]:
         for each in inputs_of(info):
             texts[f"{kind}.inputs.{each.name}.name"] = each.name
             texts[f"{kind}.inputs.{each.name}.tooltip"] = each.options["tooltip"]
+            if each.name not in SAMPLING:
+                texts |= choices(f"{kind}.inputs.{each.name}", each.options.get("options") or [])
             if each.options.get(AFTER_GENERATE):
                 texts[f"{kind}.inputs.{AFTER_GENERATE}.name"] = AFTER_GENERATE
+                texts |= choices(f"{kind}.inputs.{AFTER_GENERATE}", AFTER_CHOICES)
         for place, (name, tooltip) in enumerate(
             zip(info["output_name"], info.get("output_tooltips") or [], strict=False)
         ):
             texts[f"{kind}.outputs.{place}.name"] = name
             texts[f"{kind}.outputs.{place}.tooltip"] = tooltip
     return texts
+
+
+def choices(key: str, options: Sequence[str]) -> dict[str, str]:
+    """Those of a list, which web/js/languages.js shows in their place; values stay English."""
+    return {f"{key}.options.{option}": option for option in options}
+
+
+def words_on_the_page() -> set[str]:
+    """What the pack's own scripts write, by what they hand to `word`."""
+    scripts = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "web" / "js").glob("*.js")))
+    named = dict(re.findall(r"const ([A-Z_]+) = '([^']+)'", scripts))
+    said = {named.get(name, name) for name in re.findall(r"\bword\(([A-Z_]+)\)", scripts)}
+    return said | set(re.findall(r"\bword\('([^']+)'\)", scripts)) | {"inside", "outside"}
 
 
 def categories() -> set[str]:
@@ -70,6 +91,9 @@ def complaints() -> list[str]:
         found += [f"{language} says {key}, which is not there" for key in there if key not in said]
         main = json.loads((LOCALES / language / "main.json").read_text(encoding="utf-8"))
         found += [f"{language} lacks nodeCategories.{name}" for name in categories() - main["nodeCategories"].keys()]
+        words = words_on_the_page()
+        found += [f"{language} lacks animaFastTrain.{word}" for word in words - main["animaFastTrain"].keys()]
+        found += [f"{language} says animaFastTrain.{word}" for word in main["animaFastTrain"].keys() - words]
     found += [f"changed {key}: {known[key]} -> {said[key]}" for key in said if known.get(key, said[key]) != said[key]]
     return found
 

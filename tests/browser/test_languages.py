@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,16 +14,17 @@ SCREENSHOTS = Path(__file__).parent / "output" / "languages"
 SCRIPTS = {"ja": "[\u3040-\u30ff\u4e00-\u9fff]", "zh": "[\u4e00-\u9fff]", "ko": "[\uac00-\ud7a3]"}
 # What these communities write in Latin letters.
 AS_IT_IS = {"CLIP", "VAE", "EMA", "CFG"}
-# Sockets that appear one after the other: frontends show the name that links are saved under.
-GROWING = {"context_1", "context_2"}
+# Of lists: what is written so everywhere, names of samplers and schedules, which ComfyUI does not translate either.
+NAMES = {"bf16", "fp16", "fp32", "euler", "simple"}
 ALL_NODES = """() => {
-    let x = 0
-    for (const type of Object.keys(LiteGraph.registered_node_types)) {
-        if (!type.startsWith('AnimaFastTrain')) continue
-        const node = LiteGraph.createNode(type)
+    const nodes = Object.keys(LiteGraph.registered_node_types)
+        .filter((type) => type.startsWith('AnimaFastTrain')).map((type) => LiteGraph.createNode(type))
+    const columns = [0, 0, 0, 0, 0, 0]
+    for (const node of nodes.sort((one, other) => other.size[1] - one.size[1])) {
         window.app.graph.add(node)
-        node.pos = [x, 0]
-        x += node.size[0] + 60
+        const column = columns.indexOf(Math.min(...columns))
+        node.pos = [column * 480, columns[column]]
+        columns[column] += node.size[1] + 60
     }
 }"""
 LABELS = """() => window.app.graph.nodes.map((node) => [node.type, [
@@ -33,6 +35,31 @@ LABELS = """() => window.app.graph.nodes.map((node) => [node.type, [
         .filter((widget) => !widget.element || widget.inputEl)
         .map((widget) => widget.label ?? widget.name)
 ]])"""
+# What a list or a switch shows of its value, as the canvas draws it.
+SHOWN = """() => window.app.graph.nodes.flatMap((node) => (node.widgets ?? [])
+    .filter((widget) => !widget.element && (widget.type === 'combo' || typeof widget.value === 'boolean'))
+    .flatMap((widget) => {
+        const { values, getOptionLabel, on, off } = widget.options
+        const shown = widget.type === 'combo' ? values.map((value) => getOptionLabel?.(value) ?? value) : [on, off]
+        return shown.map((said) => [node.type, widget.name, said ?? 'true'])
+    }))"""
+COMPARE = """async () => {
+    const make = (type) => { const node = LiteGraph.createNode(type); window.app.graph.add(node); return node }
+    const compare = make('AnimaFastTrainCompareContexts')
+    compare.pos = [500, 0]
+    for (let number = 0; number < 2; number++) {
+        const load = make('AnimaFastTrainLoadContext')
+        load.pos = [0, 400 * number]
+        const socket = compare.inputs.findIndex((each) => each.name.startsWith('contexts.') && each.link == null)
+        load.connect(0, compare, socket)
+        await new Promise(requestAnimationFrame) // in which the next socket is added
+        await new Promise(requestAnimationFrame)
+    }
+    return compare.id
+}"""
+GROWN = """() => window.app.graph.nodes.find((node) => node.type.endsWith('CompareContexts')).inputs
+    .filter((input) => input.name.startsWith('contexts.')).map((input) => input.label)"""
+SAVED = "async () => JSON.stringify((await window.app.graphToPrompt()).workflow)"
 
 
 @pytest.fixture(params=SCRIPTS)
@@ -52,14 +79,46 @@ def translated(request: pytest.FixtureRequest, browser, comfyui_address: str) ->
 def test_every_label_is_of_the_language(translated: FrontendPage) -> None:
     translated.open_blank_workflow()
     translated.page.evaluate(ALL_NODES)
-    translated.run("show_whole_graph.js")
-    translated.screenshot(SCREENSHOTS / f"{translated.served_by}.png")
+    translated.photograph_graph(SCREENSHOTS / f"{translated.served_by}.jpg")
     labels = translated.page.evaluate(LABELS)
     assert len(labels) >= 15
     english = [
         (kind, text)
         for kind, texts in labels
         for text in texts
-        if not re.search(SCRIPTS[translated.served_by], text) and text not in AS_IT_IS | GROWING
+        if not re.search(SCRIPTS[translated.served_by], text) and text not in AS_IT_IS
     ]
     assert english == []
+
+
+def test_every_choice_of_a_list_is_of_the_language_and_saved_in_english(translated: FrontendPage) -> None:
+    translated.open_blank_workflow()
+    translated.page.evaluate(ALL_NODES)
+    shown = translated.page.evaluate(SHOWN)
+    assert len(shown) > 80
+    english = [
+        (kind, name, text)
+        for kind, name, text in shown
+        if not re.search(SCRIPTS[translated.served_by], text)
+        and text not in NAMES
+        and name not in ("sampler_name", "scheduler", "context_name")
+    ]
+    assert english == []
+    saved = {node["type"]: node for node in json.loads(translated.page.evaluate(SAVED))["nodes"]}
+    assert "positive" in saved["AnimaFastTrainPatchModel"]["widgets_values"]
+    assert saved["AnimaFastTrainSaveContext"]["widgets_values"] == ["context", "context"]
+
+
+def test_sockets_that_grow_are_of_the_language_and_saved_in_english(translated: FrontendPage) -> None:
+    translated.open_blank_workflow()
+    translated.page.evaluate(COMPARE)
+    translated.page.wait_for_function(f"() => ({GROWN})().length === 3")
+    translated.photograph_graph(SCREENSHOTS / f"grown_{translated.served_by}.jpg")
+    labels = translated.page.evaluate(GROWN)
+    assert all(re.search(SCRIPTS[translated.served_by] + r"+ \d$", label) for label in labels), labels
+    saved = translated.page.evaluate(SAVED)
+    (compare,) = [node for node in json.loads(saved)["nodes"] if node["type"].endswith("CompareContexts")]
+    sockets = [(each["name"], each.get("label")) for each in compare["inputs"] if each["name"].startswith("contexts.")]
+    assert sockets == [(f"contexts.context_{number}", f"context_{number}") for number in (1, 2, 3)]
+    translated.drop("grown", saved)
+    assert translated.page.evaluate(GROWN) == labels

@@ -2,6 +2,7 @@
 import { app } from '../../../scripts/app.js'
 import { api } from '../../../scripts/api.js'
 import { nodeAt, rootGraph } from './execution_ids.js'
+import { word } from './words.js'
 
 const TYPE = 'AnimaFastTrainLoadContext'
 const SAVE_TYPE = 'AnimaFastTrainSaveContext'
@@ -92,8 +93,8 @@ function draw(node) {
   words.className = 'words'
   const described = contexts.newest.find(({ name }) => name === chosen)
   words.textContent = contexts.newest.length
-    ? described?.words ?? 'Choose a context by its picture, or drop a .safetensors file or a card here'
-    : 'No context yet: train one, or drop a .safetensors file or a card here'
+    ? described?.words ?? word('Choose a context by its picture, or drop a .safetensors file or a card here')
+    : word('No context yet: train one, or drop a .safetensors file or a card here')
   words.title = words.textContent
   widget.element.replaceChildren(grid, words)
 }
@@ -136,7 +137,7 @@ async function upload(node, file) {
     .fetchApi(`${CONTEXTS}?${query}`, { method: 'POST', headers: { 'Content-Type': 'application/octet-stream' }, body: file })
     .catch((error) => ({ ok: false, json: async () => ({ error: String(error) }) }))
   const said = await answer.json().catch(() => ({}))
-  if (!answer.ok) return tell('error', 'Load Context', said.error ?? 'The server did not take the file')
+  if (!answer.ok) return tell('error', node.title, said.error ?? word('The server did not take the file'))
   await refresh()
   choose(node, said.name)
 }
@@ -145,7 +146,7 @@ function takesFiles(node) {
   node.onDragOver = (event) => [...(event.dataTransfer?.items ?? [])].some((item) => item.kind === 'file')
   node.onDragDrop = async (event) => {
     const files = contextFiles(event)
-    if (!files.length) tell('warn', 'Load Context', 'This is no .safetensors file of a context and no card, which is a PNG')
+    if (!files.length) tell('warn', node.title, word('This is no .safetensors file of a context and no card, which is a PNG'))
     for (const file of files) await upload(node, file)
     return true // even what is refused is not opened as a workflow
   }
@@ -157,7 +158,7 @@ function showSaved({ detail }) {
   const name = detail.output?.text?.[0]
   if (!name) return
   const widget = own(node, SAVED) ?? addElement(node, SAVED, 'anima-saved', SAVED_HEIGHT)
-  widget.element.textContent = `Saved as models/anima_contexts/${name}`
+  widget.element.textContent = `${word('Saved as')} models/anima_contexts/${name}`
   node.setDirtyCanvas?.(true, true)
   refresh()
 }

@@ -3,6 +3,7 @@
 import { app } from '../../../scripts/app.js'
 import { api } from '../../../scripts/api.js'
 import { nodeAt, rootGraph } from './execution_ids.js'
+import { word } from './words.js'
 
 const PHASE = 'anima_fast_train.phase'
 const LOSS = 'anima_fast_train.loss'
@@ -39,9 +40,10 @@ function panel() {
   element.className = 'anima-loss'
   element.innerHTML =
     '<div><span class="phase"></span><span class="time"></span></div><svg viewBox="0 0 100 100" preserveAspectRatio="none"></svg>' +
-    '<div class="legend"></div><div><span class="memory"></span><button type="button" hidden>Finish now</button></div>'
+    '<div class="legend"></div><div><span class="memory"></span><button type="button" hidden></button></div>'
   const button = element.querySelector('button')
-  button.title = TITLE
+  button.textContent = word('Finish now')
+  button.title = word(TITLE)
   button.addEventListener('click', () => finish(element))
   for (const kind of ['pointerdown', 'mousedown', 'dblclick']) button.addEventListener(kind, (event) => event.stopPropagation())
   return element
@@ -76,7 +78,7 @@ async function finish(element) {
   if (answer.ok || shown.ended) return
   shown.finishing = false
   draw(element, shown)
-  app.extensionManager?.toast?.add({ severity: 'warn', summary: 'Finish now', detail: `The training could not be finished: ${answer.statusText}`, life: 8000 })
+  app.extensionManager?.toast?.add({ severity: 'warn', summary: word('Finish now'), detail: `${word('The training could not be finished')}: ${answer.statusText}`, life: 8000 })
 }
 
 const figure = (value) => (value === null || value === undefined ? '–' : value < 0.001 && value > 0 ? value.toExponential(1) : value.toFixed(4))
@@ -114,19 +116,19 @@ function legend({ line, evaluations, loss, kept }) {
   const text = (kind, place) => {
     if (!evaluations.length || (kind === 'outside' && !evaluations[0][place])) return ''
     const [before, now] = [evaluations[0][place], at?.[place]]
-    return `<span style="color: ${COLOURS[kind]}">${kind} ${at && at[0] > 0 ? `${figure(before)} → ${figure(now)}` : figure(before)}</span>`
+    return `<span style="color: ${COLOURS[kind]}">${word(kind)} ${at && at[0] > 0 ? `${figure(before)} → ${figure(now)}` : figure(before)}</span>`
   }
   const shown = kept === undefined ? line.at(-1)?.[1] : loss
-  return `<span style="color: ${COLOURS.loss}">loss ${figure(shown)}</span>${text('inside', 1)}${text('outside', 2)}`
+  return `<span style="color: ${COLOURS.loss}">${word('loss')} ${figure(shown)}</span>${text('inside', 1)}${text('outside', 2)}`
 }
 
 function draw(element, shown) {
   element.shown = shown
   const part = (name) => element.querySelector(name)
   const waiting = shown.finishing && !shown.ended
-  part('.phase').textContent = waiting ? `${shown.phase}, finishing` : shown.phase
+  part('.phase').textContent = waiting ? `${shown.phase}, ${word('finishing')}` : shown.phase
   part('.time').textContent = shown.ended ? (shown.seconds ? `${shown.seconds} s` : '') : shown.left || (shown.seconds >= 1 ? `${Math.round(shown.seconds)} s` : '')
-  part('.memory').textContent = shown.memory ? `peak memory ${shown.memory}` : ''
+  part('.memory').textContent = shown.memory ? `${word('peak memory')} ${shown.memory}` : ''
   const button = part('button')
   button.hidden = Boolean(shown.ended)
   button.disabled = Boolean(shown.finishing)
