@@ -148,11 +148,19 @@ def cards(empty: Image.Image) -> dict[str, str]:
             context_file("my_character") + context_file("my_style"),
             context_file("merged"),
         ),
+        "15_share_a_character_as_a_card": card(
+            "A character<br>as a card to share", context_file("my_character"), shared_card()
+        ),
     }
 
 
 def context_file(name: str) -> str:
     return f'<div class="file">{name}<br>.safetensors</div>'
+
+
+def shared_card() -> str:
+    """A picture with a context inside."""
+    return f"{one_result(3)}<small>my_character.png</small>"
 
 
 def two_characters(column: int) -> Image.Image:

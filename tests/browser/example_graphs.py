@@ -197,10 +197,10 @@ Training Options goes into both nodes, so that both see the same picture.
 """
                 + MODEL_FILES,
                 440,
-            )
+            ),
+            loaders(),
         ],
         [
-            loaders(),
             Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
         ],
         [
@@ -262,10 +262,10 @@ For previews more often, connect **Training Options** and lower **preview_every*
 """
                 + MODEL_FILES,
                 480,
-            )
+            ),
+            loaders(),
         ],
         [
-            loaders(),
             Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
         ],
         [

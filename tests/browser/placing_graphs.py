@@ -67,10 +67,11 @@ Each prompt reads a context of its own, and counts in its own half of the pictur
 """
                 + MODEL_FILES,
                 420,
-            )
+            ),
+            loaders(),
         ],
-        [loaders(), two_saved(2)],
         [
+            two_saved(2),
             Group(
                 "3 · Left and right half",
                 PICTURE,
@@ -82,7 +83,7 @@ Each prompt reads a context of its own, and counts in its own half of the pictur
                         Node("right_half", "InvertMask", title="Right half", size=(270, 0)),
                     ]
                 ],
-            )
+            ),
         ],
         [
             Group(
@@ -213,4 +214,50 @@ Choose both in the two **Load Context**. Press **Run**.
     ],
 )
 
-PLACING_EXAMPLES = [TWO_CHARACTERS, LET_GO, MERGED]
+CARD = Example(
+    "15_share_a_character_as_a_card",
+    [
+        [
+            note(
+                """
+## A character as a card
+
+A card is a PNG that every viewer shows, with the character inside. This draws a picture of a saved character and makes a
+card of both.
+
+1. Run the workflow **01_your_character_from_one_picture** first, which saves a character.
+2. Choose it in **Load Context**, and say in **What to draw** what the card shows.
+3. Press **Run**. The card lies in `models/anima_contexts`; its name stands on **Save Context**.
+
+Give it to others *as a file* or in a zip archive: chat services that make a smaller picture of it leave the character
+out, and Load Context then says so. Whoever gets the file drops it on **Load Context**.
+
+It holds what the character was trained with too: prompt, names of pictures, settings. No workflow is in it.
+"""
+                + MODEL_FILES,
+                400,
+            )
+        ],
+        [loaders(), Group("2 · The saved character", TRAIN, [[saved("saved", "my_character", "")]])],
+        [
+            draw(
+                3,
+                patched("1girl, solo, upper body, smile, looking at viewer, blue sky"),
+                Node(
+                    "keep",
+                    "AnimaFastTrainSaveContext",
+                    {"filename_prefix": "cards/my_character", "format": "card"},
+                    "Save Context (card)",
+                    (270, 150),
+                ),
+            )
+        ],
+    ],
+    [
+        *draw_links("saved"),
+        ("saved", "context", "keep", "context"),
+        ("decode", "IMAGE", "keep", "picture"),
+    ],
+)
+
+PLACING_EXAMPLES = [TWO_CHARACTERS, LET_GO, MERGED, CARD]

@@ -123,9 +123,10 @@ empty background and ignore the character. **Mask Source** turns it round: *MASK
 """
                 + MODEL_FILES,
                 470,
-            )
+            ),
+            loaders(),
         ],
-        [loaders(), Group("2 · Your cut-out", PICTURE, [[picture(title="Load Image (your cut-out)")]])],
+        [Group("2 · Your cut-out", PICTURE, [[picture(title="Load Image (your cut-out)")]])],
         [
             Group(
                 "3 · Make a mask of its transparency, and look at it",
@@ -202,10 +203,10 @@ Make a folder **references** in ComfyUI's **input** folder, and in it a folder *
 """
                 + MODEL_FILES,
                 560,
-            )
+            ),
+            loaders(),
         ],
         [
-            loaders(),
             Group(
                 "2 · Your folder",
                 PICTURE,
@@ -348,10 +349,10 @@ go into the second preview and into training, so that both see the same picture.
 """
                 + MODEL_FILES,
                 430,
-            )
+            ),
+            loaders(),
         ],
         [
-            loaders(),
             Group("2 · Your picture and its mask", PICTURE, [[picture(title="Load Image (paint the mask here)")]]),
         ],
         [
