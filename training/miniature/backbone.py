@@ -22,6 +22,7 @@ from ..diffusion.sampling import Guidance, sample_latents
 from ..trainables.trainable import Trained
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import Autoencoder
+from .fast_forward import fast_forward
 from .prompt import TagEncoder
 from .scenery import scenery
 
@@ -63,7 +64,7 @@ class MiniatureBackbone(RectifiedFlow):
 
     @torch.no_grad()
     def encode_prompt(self, prompt: str) -> Conditioning:
-        return Conditioning(self.tags.encode(prompt))
+        return Conditioning(self.tags.encode(prompt)).knowing()
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
@@ -73,11 +74,11 @@ class MiniatureBackbone(RectifiedFlow):
     def predict(
         self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Adapters | None = None
     ) -> Tensor:
-        timestep = level * TIMESTEP_SCALE
+        seen = x_t, level * TIMESTEP_SCALE, conditioning.vectors, conditioning.used_length()
         if not isinstance(trained, Adapters):
-            return self.transformer(x_t, timestep, conditioning.vectors, trained)
+            return fast_forward(self.transformer, *seen, trained)
         with adaptable(self.transformer), acting(trained.to(self.device, torch.float32)):
-            return self.transformer(x_t, timestep, conditioning.vectors)
+            return fast_forward(self.transformer, *seen)
 
     def adaptable_layers(self) -> tuple[Layer, ...]:
         return adaptable_layers(self.transformer)
