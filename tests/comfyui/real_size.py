@@ -51,7 +51,8 @@ def run(options: Namespace, path: Path) -> None:
 
     started = now(options)
     with torch.inference_mode():
-        model = comfy.sd.load_diffusion_model(str(path))
+        # As a GPU has them; on a CPU ComfyUI would widen them to float32.
+        model = comfy.sd.load_diffusion_model(str(path), model_options={"dtype": torch.bfloat16})
     print(f"loaded in {now(options) - started:.1f} s: {model.model_size() / GIB:.2f} GiB of weights", flush=True)
     cells = options.size // 8
     for name in options.kept:

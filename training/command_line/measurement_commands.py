@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
+from ..epsilon.worlds import WORLD_HELP, world_called
 from ..files.atomic_file import write_atomically
 from ..measurements import (
     carry_table,
@@ -25,7 +26,7 @@ from ..measurements import (
     compare_steps,
     compare_verdicts,
 )
-from ..measurements.carry_trainings import TRAININGS
+from ..measurements.carry_trainings import AT_HOME, TRAININGS
 from ..measurements.carry_yardstick import SAMPLING_STEPS
 from .declared_options import DEFAULTS
 from .output_folder import require_writable
@@ -129,6 +130,7 @@ def compare_carry_command(
     training: Annotated[
         list[str] | None, typer.Option(help=f"One of: {', '.join(TRAININGS)}; repeat the option for several.")
     ] = None,
+    world: Annotated[str, typer.Option(help=WORLD_HELP)] = "miniature",
     processes: Processes = 2,
     sampling_steps: SamplingSteps = SAMPLING_STEPS,
     output: Output = Path("output/compare-carry"),
@@ -139,11 +141,12 @@ def compare_carry_command(
     for name in training or ():
         if name not in TRAININGS:
             raise ValueError(f"training is {name!r}, expected one of: {', '.join(TRAININGS)}")
-    chosen = {name: TRAININGS[name] for name in training or TRAININGS}
+    world_called(world)
+    chosen = {name: TRAININGS[name] for name in training or TRAININGS if AT_HOME.get(name, world) == world}
     seeds = list(dict.fromkeys(seed or range(compare_carry.FIRST_SEED, compare_carry.FIRST_SEED + compare_carry.SEEDS)))
     folder = require_writable(output)
     rows = compare_carry.measure(
-        seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes, sampling_steps
+        seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes, sampling_steps, world
     )
     typer.echo(carry_table.table(rows))
 
