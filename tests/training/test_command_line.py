@@ -16,6 +16,7 @@ import numpy
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from anima_fast_train.training import ReferenceContext
 from anima_fast_train.training.command_line import before_after, main
@@ -402,6 +403,63 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
         ]
         assert {path.name for path in kept} == set(RESULTS[: max(0, number - 2)])
         assert all(complete(path) for path in kept)
+
+
+LORA = ("--trainable", "lora", "--size", "48", "--steps", "2", "--batch-size", "1", "--lora-rank", "2")
+QUICKLY = ("--cut-paste", "0", "--learning-rate", "0.01", "--noise-pool", "2")
+
+
+def test_a_lora_is_trained_and_written_as_other_tools_read_it(command: Command, files: Path, tmp_path: Path) -> None:
+    given = ("train", "--image", files / "picture.png", "--mask", files / "mask.png", "--prompt", "1girl")
+    outcome = command(*given, *LORA, *QUICKLY, "--output", tmp_path / "a", "--lora-alpha", "1")
+    assert outcome.code == 0, outcome.err
+    assert "LoRA: rank 2, alpha 1, in 60 layers" in outcome.out
+    with safe_open(tmp_path / "a" / "lora.safetensors", framework="pt") as file:
+        names, said = list(file.keys()), file.metadata()
+    assert "lora_unet_blocks_5_mlp_layer2.lora_up.weight" in names and len(names) == 180
+    assert said["ss_network_alpha"] == "1" and said["anima_fast_train.steps"] == "2"
+    assert json.loads((tmp_path / "a" / "report.json").read_text())["lora_layers"] == 60
+    assert not (tmp_path / "a" / "context.safetensors").exists()
+    again = ("--start-lora", tmp_path / "a" / "lora.safetensors", "--lora-layout", "peft")
+    assert command(*given, *LORA, *QUICKLY, *again, "--output", tmp_path / "b").code == 0
+    with safe_open(tmp_path / "b" / "lora.safetensors", framework="pt") as file:
+        assert "diffusion_model.blocks.5.mlp.layer2.lora_B.weight" in file.keys()
+        assert json.loads(file.metadata()["anima_fast_train.earlier"])["1"]["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--trainable", "style"), "trainable is 'style', expected one of: tokens, lora"),
+        ((*LORA, "--lora-kind", "LoCon"), "lora_kind is 'LoCon' and the model (miniature) has no convolutions"),
+        (
+            (*LORA, "--lora-kind", "LoHa", "--lora-layout", "peft"),
+            "lora_layout is 'peft', which has no names for a LoHa",
+        ),
+        ((*LORA, "--lora-rank", "200"), "lora_rank is 200, expected at most 192"),
+        (
+            (*LORA, "--start-lora", "whole.safetensors"),
+            "LoRA file whole.safetensors cannot be used: the LoRA has 'tokens'",
+        ),
+        ((*LORA, "--start-context", "whole.safetensors"), "--start-context came and trainable is 'lora'"),
+        (("--start-lora", "whole.safetensors"), "--start-lora came and trainable is 'tokens'"),
+        ((*LORA, "--resume", "whole.safetensors"), "is not a checkpoint of AnimaFastTrain"),
+    ],
+)
+def test_what_is_wrong_about_a_lora_is_one_sentence_and_writes_nothing(
+    command: Command,
+    files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(files)
+    given = ("train", "--image", "picture.png", "--mask", "mask.png", "--output", tmp_path / "run")
+    outcome = command(*given, *options)
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ") and sentence in outcome.err and outcome.err.count("\n") == 1
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix == ".safetensors"]
 
 
 def test_the_demo_learns_the_subject_and_leaves_the_background(tmp_path: Path) -> None:
