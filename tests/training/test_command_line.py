@@ -310,7 +310,7 @@ def test_values_that_make_no_sense_are_refused(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("bench", "--steps", 0),
+        ("bench", "--blocks", -1),
         ("bench", "--rounds", -1),
         ("compare", "--seeds", 0),
         ("pretrain", "--steps", 0),
