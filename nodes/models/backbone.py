@@ -19,7 +19,7 @@ from comfy.ldm.modules.attention import attention_pytorch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...training.adapters.acting import acting, adaptable
+from ...training.adapters.acting import Acting, acting, adaptable
 from ...training.adapters.layers import Layer, adaptable_layers
 from ...training.adapters.plan import Adapters
 from ...training.conditioning import Conditioning
@@ -113,7 +113,7 @@ class ModelBackbone:
         return adaptable_layers(self.model.model.diffusion_model, self.family.without_layers)
 
     def predict(
-        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Adapters | None = None
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Acting | None = None
     ) -> Tensor:
         """In the model's parametrisation, at x_t [B,C,h,w] or [B,C,1,h,w] and levels [B]; float32, computed in the
         precision of the model. trained: adapters, or tokens [blocks,K,D], or [B,blocks,K,D] where rows differ."""
@@ -126,13 +126,13 @@ class ModelBackbone:
         if kept is not None:
             options[KEPT] = kept
             self.recomputes = computed_again(kept) == 1
-        adapters = None
-        if isinstance(trained, Adapters):
-            values = scale_gradient(trained.values, 1 / scale)
-            adapters = trained.with_values(values).to(x_t.device, dtype)
-        elif trained is not None:
+        adapters: Acting | None = None if isinstance(trained, Tensor) else trained
+        if isinstance(trained, Tensor):
             tokens = TrainedTokens(scale_gradient(trained.to(x_t.device), 1 / scale))
             self.family.let_read(options, self.family.token_patch(tokens))
+        elif isinstance(trained, Adapters):
+            values = scale_gradient(trained.values, 1 / scale)
+            adapters = trained.with_values(values).to(x_t.device, dtype)
         x = self.noise.parametrisation.model_input(x_t, level).to(dtype)
         with acting(adapters):
             prediction = self.family.network(base, x, self.noise.timestep(level), conditioning, options)
