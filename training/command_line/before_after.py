@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
+from ..miniature.backbone import DrawnBackbone, sample, to_pictures
 from ..reports.image_grid import GridRow, labelled_grid
 from ..trainables.trainable import Trained
 
@@ -32,7 +32,7 @@ def other_prompts(training_prompt: str) -> list[str]:
 
 @torch.no_grad()
 def before_after(
-    backbone: MiniatureBackbone,
+    backbone: DrawnBackbone,
     trained: Trained,
     image: Tensor,
     marked: Tensor,

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from ..epsilon.worlds import WORLD_HELP, world_called
 from ..files.atomic_file import write_atomically
 from ..measurements import (
-    bench,
     carry_table,
     compare,
     compare_carry,
@@ -31,6 +30,7 @@ from ..measurements.carry_trainings import AT_HOME, TRAININGS
 from ..measurements.carry_yardstick import SAMPLING_STEPS
 from .declared_options import DEFAULTS
 from .output_folder import require_writable
+from .speed_commands import bench_command, estimate_command
 from .train_command import Output
 
 Seeds = Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")]
@@ -50,6 +50,7 @@ def add_measurements(app: typer.Typer) -> None:
         "compare-estimates": compare_estimates_command,
         "compare-regions": compare_regions_command,
         "bench": bench_command,
+        "estimate": estimate_command,
     }
     for name, command in commands.items():
         app.command(name)(command)
@@ -180,12 +181,3 @@ def compare_regions_command(
         lambda say: compare_regions.measure(pairs, output, processes, sampling_steps, say),
         compare_regions.table,
     )
-
-
-def bench_command(
-    steps: Annotated[int, typer.Option(help="Steps in each measurement.")] = 60,
-    rounds: Annotated[int, typer.Option(help="Measurements of each, in turn.")] = 5,
-) -> None:
-    """Measure the trainer's overhead over a bare loop of forward, backward and optimiser step, side by side."""
-    require_positive(steps=steps, rounds=rounds)
-    typer.echo(bench.overhead(steps, rounds))

@@ -15,8 +15,11 @@ from ...masking import overlay, preview_reference
 from ...masking.framing import Framing
 from ...masking.wording import printable
 from ..adapters.trained_lora import TrainedLora
+from ..embedding_settings import EmbeddingTrainingSettings
+from ..embeddings.trained_embedding import TrainedEmbedding
 from ..files.atomic_file import write_atomically
-from ..miniature.backbone import MiniatureBackbone
+from ..lora_settings import LoraTrainingSettings
+from ..miniature.backbone import DrawnBackbone
 from ..references.encode import EncodedReference
 from ..references.prepare import prepare_reference
 from ..references.reference import Reference
@@ -24,11 +27,12 @@ from ..reports.history_file import history_csv
 from ..reports.loss_plot import loss_plot
 from ..reports.summary import describe
 from ..result import TrainingResult
+from ..settings import TrainingSettings
 from ..trainables.context_file import ReferenceContext
 from .before_after import before_after
 
-CONTEXT, LORA = "context.safetensors", "lora.safetensors"
-# In the order in which they are written, after one of the two above.
+CONTEXT, LORA, EMBEDDING = "context.safetensors", "lora.safetensors", "embedding.safetensors"
+# In the order in which they are written, after one of the three above.
 RESULTS = ("report.json", "info.txt", "history.csv", "loss.png", "mask.png", "before_after.png")
 MOST_SHOWN = 12  # references in mask.png, which is about 600 pixels high for each
 
@@ -68,8 +72,17 @@ def report(result: TrainingResult, device: torch.device, peak_memory_mib: float)
     }
 
 
-def shape_of(trained: ReferenceContext | TrainedLora) -> dict[str, object]:
+def name_for(settings: TrainingSettings) -> str:
+    """The file of what the settings are for."""
+    if isinstance(settings, EmbeddingTrainingSettings):
+        return EMBEDDING
+    return LORA if isinstance(settings, LoraTrainingSettings) else CONTEXT
+
+
+def shape_of(trained: ReferenceContext | TrainedLora | TrainedEmbedding) -> dict[str, object]:
     """How much was trained, by name."""
+    if isinstance(trained, TrainedEmbedding):
+        return {"vectors": {name: list(vectors.shape) for name, vectors in trained.positive.items()}}
     if isinstance(trained, TrainedLora):
         return {"lora_rank": trained.rank, "lora_layers": len(trained.plan.layers), "lora_numbers": trained.plan.size}
     return {"tokens": list(trained.positive.tokens.shape)}
@@ -77,7 +90,7 @@ def shape_of(trained: ReferenceContext | TrainedLora) -> dict[str, object]:
 
 def write_results(
     folder: Path,
-    backbone: MiniatureBackbone,
+    backbone: DrawnBackbone,
     references: Iterable[Reference],
     encoded: Sequence[EncodedReference],
     framing: Framing,

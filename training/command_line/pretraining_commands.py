@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ..epsilon.worlds import WORLD_HELP, world_called
-from ..miniature.backbone import GUIDANCE, WEIGHTS, MiniatureBackbone
+from ..miniature.backbone import WEIGHTS, MiniatureBackbone
 from ..miniature.judge import WEIGHTS as JUDGE
 from .declared_options import Seed
 from .measurement_commands import require_positive
@@ -85,14 +85,16 @@ def pretrain_judge(
 def judge_samples(
     world: Annotated[str, typer.Option(help=WORLD_HELP)] = "miniature",
     samples: Annotated[int, typer.Option(help="How many captions are drawn, one sample each.")] = SAMPLES,
-    guidance: Annotated[float, typer.Option(help="Of the samples.")] = GUIDANCE,
+    guidance: Annotated[float | None, typer.Option(help="Of the samples; the default is the model's own.")] = None,
 ) -> None:
     """Print how often samples of a bundled model show what their captions say, as the judge reads them."""
     from ..miniature.judge import Judge
     from ..miniature.judge_accuracy import agreement_with_captions
 
     require_positive(samples=samples)
-    shares = agreement_with_captions(Judge.load(), world_called(world).load(), samples, guidance=guidance)
+    backbone = world_called(world).load()
+    chosen = backbone.guidance if guidance is None else guidance
+    shares = agreement_with_captions(Judge.load(), backbone, samples, guidance=chosen)
     typer.echo(
         "\n".join(["| read | as captions say |", "|---|---|", *(f"| {n} | {s:.2f} |" for n, s in shares.items())])
     )

@@ -18,8 +18,10 @@ from ..adapters.lora_reading import load_lora
 from ..adapters.plan import plan_of
 from ..adapters.trained_lora import TrainedLora
 from ..aims import AimOptions
+from ..embedding_settings import EmbeddingSettings, EmbeddingTrainingSettings, with_embedding
+from ..epsilon.worlds import MINIATURE, WORLD_HELP, world_called
 from ..lora_settings import Layout, LoraFileSettings, LoraSettings, LoraTrainingSettings, with_lora
-from ..miniature.backbone import MiniatureBackbone
+from ..miniature.backbone import DrawnBackbone
 from ..references.augmentation import Augmentation
 from ..references.encode import encode_references
 from ..references.reference_list import ReferenceList
@@ -40,7 +42,7 @@ from .watching import CHECKPOINT, Watching, read_watching, watched
 
 Output = Annotated[Path, typer.Option(help="Folder for the results; made if it is missing.")]
 (REDUCTION,) = (each for each in settings_of(RunOptions) if each.field == "mask_reduction")
-TOKENS, LORA = "tokens", "lora"
+TOKENS, LORA, EMBEDDING = TRAINABLES = "tokens", "lora", "embedding"
 ROOM_BESIDE = 2**21  # bytes of the report, the plot and the pictures of a run
 StartContext = Annotated[
     Path | None,
@@ -50,12 +52,17 @@ StartContext = Annotated[
     ),
 ]
 TrainableName = Annotated[
-    str, typer.Option(help="What is trained: tokens (a context, read beside the prompt), or lora (for Load LoRA).")
+    str,
+    typer.Option(
+        help="What is trained: tokens (a context, read beside the prompt), lora (for Load LoRA), or embedding (words "
+        "of a prompt; with --world epsilon)."
+    ),
 ]
 StartLora = Annotated[
     Path | None, typer.Option(help="A LoRA to go on from, of this kind, rank and layers, whoever trained it.")
 ]
 ReductionName = Annotated[str, typer.Option(help=REDUCTION.explanation)]
+World = Annotated[str, typer.Option(help=WORLD_HELP)]
 
 
 @with_options(
@@ -67,6 +74,7 @@ ReductionName = Annotated[str, typer.Option(help=REDUCTION.explanation)]
     watching=read_watching,
     lora=reader(LoraSettings),
     lora_file=reader(LoraFileSettings),
+    embedding=reader(EmbeddingSettings),
 )
 def train(
     references: ReferenceList,
@@ -77,11 +85,13 @@ def train(
     watching: Watching,
     lora: LoraSettings,
     lora_file: LoraFileSettings,
+    embedding: EmbeddingSettings,
     reduction: ReductionName = "area",
     output: Output = Path("output/train"),
     start_context: StartContext = None,
     trainable: TrainableName = TOKENS,
     start_lora: StartLora = None,
+    world: World = MINIATURE,
 ) -> None:
     """Train on your own pictures and masks."""
     augmentation = replace(augmentation, images=aim.images(augmentation.images))
@@ -90,9 +100,13 @@ def train(
     if checked_trainable(trainable, start_context, start_lora) == LORA:
         settings = with_lora(settings, lora)
         lora_file.check_fits(lora)
+    elif trainable == EMBEDDING:
+        settings = with_embedding(settings, embedding)
     elif start_context is not None:
         begin = load_context(start_context)
-    train_and_write(references, settings, framing, output, reduction, augmentation, watching, begin, lora_file.layout)
+    train_and_write(
+        references, settings, framing, output, reduction, augmentation, watching, begin, lora_file.layout, world
+    )
 
 
 def train_and_write(
@@ -105,15 +119,16 @@ def train_and_write(
     watching: Watching = Watching(),
     begin: ReferenceContext | TrainedLora | Path | None = None,
     layout: Layout = "sd-scripts",
+    world: str = MINIATURE,
 ) -> TrainingResult:
-    """Trains on the miniature, shows progress, writes every result into `folder` and prints the summary. begin: a
+    """Trains on a bundled model, shows progress, writes every result into `folder` and prints the summary. begin: a
     context, or the file of a LoRA; layout: of a LoRA's file."""
     settings.validate()
-    name = outputs.LORA if isinstance(settings, LoraTrainingSettings) else outputs.CONTEXT
+    model, name = world_called(world), outputs.name_for(settings)
     require_writable(folder, (name, *outputs.RESULTS, CHECKPOINT))
     with held_alone(folder), stopped_by_signals() as stopping, saved_when_stopped(folder, stopping):
         resume = watching.resumed_state()
-        backbone = MiniatureBackbone()
+        backbone = model.load()
         start = begin
         if isinstance(start, Path):
             start = load_lora(start, backbone.adaptable_layers(), backbone.model_family)
@@ -133,7 +148,7 @@ def train_and_write(
         kept = stopping.kept = save_somewhere(trained, folder / name)
         stopping.release()
         unknown = dict.fromkeys(word for reference in encoded for word in backbone.tags.unknown(reference.caption))
-        notes = (f"the miniature does not know {printable(', '.join(unknown))}",) if unknown else ()
+        notes = (f"the model does not know {printable(', '.join(unknown))}",) if unknown else ()
         failed = outputs.write_results(folder, backbone, references, encoded, framing, result, memory.mib, notes)
     typer.echo(describe(result, memory.mib, notes))
     if failed or kept.parent != folder:
@@ -147,8 +162,10 @@ def train_and_write(
     return result
 
 
-def room_for(backbone: MiniatureBackbone, settings: TrainingSettings) -> int:
+def room_for(backbone: DrawnBackbone, settings: TrainingSettings) -> int:
     """Bytes that the results of a run take at most, or nearly so."""
+    if isinstance(settings, EmbeddingTrainingSettings):
+        return ROOM_BESIDE
     if isinstance(settings, LoraTrainingSettings):
         plan = plan_of(backbone.adaptable_layers(), settings, backbone.model_family)
         return ROOM_BESIDE + 4 * plan.size
@@ -187,9 +204,10 @@ def checked_reduction(reduction: str) -> str:
 
 def checked_trainable(trainable: str, start_context: Path | None, start_lora: Path | None) -> str:
     """Raises ValueError where it is none, or where a run would begin at what it does not train."""
-    if trainable not in (TOKENS, LORA):
-        raise ValueError(f"trainable is {quoted(trainable, 60)}, expected one of: {TOKENS}, {LORA}")
-    option, start = ("start-context", start_context) if trainable == LORA else ("start-lora", start_lora)
-    if start is not None:
-        raise ValueError(f"--{option} came and trainable is {trainable!r}, expected the other one of the two")
+    if trainable not in TRAINABLES:
+        raise ValueError(f"trainable is {quoted(trainable, 60)}, expected one of: {', '.join(TRAINABLES)}")
+    starts = {TOKENS: ("start-context", start_context), LORA: ("start-lora", start_lora)}
+    for other, (option, start) in starts.items():
+        if other != trainable and start is not None:
+            raise ValueError(f"--{option} came and trainable is {trainable!r}, expected trainable '{other}' with it")
     return trainable

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
-from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
+from ..miniature.backbone import DrawnBackbone, sample, to_pictures
 from ..result import StepReport
 from ..resuming.run_state import CheckpointPlan, TrainingState
 from ..trainables.trainable import Trained
@@ -74,7 +74,7 @@ def read_watching(
 @contextmanager
 def watched(
     folder: Path,
-    backbone: MiniatureBackbone,
+    backbone: DrawnBackbone,
     prompt: str,
     size: tuple[int, int],
     watching: Watching,
@@ -128,7 +128,7 @@ def shown_on(bar: Any) -> Callback:
     return show
 
 
-def previews(folder: Path, backbone: MiniatureBackbone, prompt: str, size: tuple[int, int], every: int) -> Callback:
+def previews(folder: Path, backbone: DrawnBackbone, prompt: str, size: tuple[int, int], every: int) -> Callback:
     """Writes preview_000100.png, always of the same seeds, and context_000100.safetensors, or lora_000100."""
 
     def draw(report: StepReport) -> None:
@@ -140,7 +140,7 @@ def previews(folder: Path, backbone: MiniatureBackbone, prompt: str, size: tuple
     return draw
 
 
-def preview(backbone: MiniatureBackbone, prompt: str, size: tuple[int, int], trained: Trained) -> Image.Image:
+def preview(backbone: DrawnBackbone, prompt: str, size: tuple[int, int], trained: Trained) -> Image.Image:
     """What it draws under its training prompt, one picture beside the other; size is (width, height)."""
     images = to_pictures(sample(backbone, prompt, PREVIEW_SEEDS, size, context=trained, steps=PREVIEW_STEPS))
     sheet = Image.new("RGB", (size[0] * len(images), size[1]))

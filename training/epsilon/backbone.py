@@ -20,7 +20,7 @@ from .schedule import noise_table, timestep_of
 from .unet import SmallUNet, UNetSize
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
-GUIDANCE = 1.5  # that it samples with
+GUIDANCE = 3.0  # that it samples with; at 1.5 backgrounds have the colour that was asked for in half of the samples
 TAGS = "tags"  # the only text encoder of the world, and the numbers of each row's tags
 
 

@@ -55,18 +55,22 @@ def through_block(block: nn.Module, x: Tensor, tokens: Tensor | None, shared: Pa
 
 
 def _block(block: Any, x: Tensor, tokens: Tensor | None, shared: Pass, kept: Kept) -> Tensor:
+    """The last layer of each part needs nothing of what it is given, and stays outside of what is computed again."""
     x = _self_attention(block, x, shared, kept)
+    shift, scale, gate = _modulation(block.adaln_modulation_cross_attn, shared)
 
-    def read_prompt(x: Tensor, tokens: Tensor | None) -> Tensor:
-        return _cross_attention(block, x, tokens, shared, kept)
+    def read(x: Tensor, tokens: Tensor | None) -> Tensor:
+        return _prompt_attention(block.cross_attn, _normed(x, shift, scale), tokens, shared, kept)
 
-    def mlp(x: Tensor) -> Tensor:
-        shift, scale, gate = _modulation(block.adaln_modulation_mlp, shared)
-        hidden = functional.gelu(block.mlp.layer1(_normed(x, shift, scale)))
-        return _added(x, gate, block.mlp.layer2(hidden))
+    result = _again(read, x, tokens) if kept == Kept.NO_PROJECTIONS else read(x, tokens)
+    x = _added(x, gate, block.cross_attn.output_proj(result))
+    shift_mlp, scale_mlp, gate = _modulation(block.adaln_modulation_mlp, shared)
 
-    x = _again(read_prompt, x, tokens) if kept == Kept.NO_PROJECTIONS else read_prompt(x, tokens)
-    return _again(mlp, x) if kept in (Kept.NO_HIDDEN, Kept.NO_PROJECTIONS) else mlp(x)
+    def hidden(x: Tensor) -> Tensor:
+        return functional.gelu(block.mlp.layer1(_normed(x, shift_mlp, scale_mlp)))
+
+    forgets_hidden = kept in (Kept.NO_HIDDEN, Kept.NO_PROJECTIONS)
+    return _added(x, gate, block.mlp.layer2(_again(hidden, x) if forgets_hidden else hidden(x)))
 
 
 def _self_attention(block: Any, x: Tensor, shared: Pass, kept: Kept) -> Tensor:
@@ -98,11 +102,9 @@ def _self_attention(block: Any, x: Tensor, shared: Pass, kept: Kept) -> Tensor:
     return _added(x, gate, attention.output_proj(result.transpose(1, 2).flatten(2)))
 
 
-def _cross_attention(block: Any, x: Tensor, tokens: Tensor | None, shared: Pass, kept: Kept) -> Tensor:
-    attention = block.cross_attn
-    shift, scale, gate = _modulation(block.adaln_modulation_cross_attn, shared)
+def _prompt_attention(attention: Any, h: Tensor, tokens: Tensor | None, shared: Pass, kept: Kept) -> Tensor:
     read, bias = shared.prompt.beside(tokens)
-    q = _heads(attention.q_proj(_normed(x, shift, scale)), attention)
+    q = _heads(attention.q_proj(h), attention)
     k = attention.k_norm(_heads(attention.k_proj(read), attention)).transpose(1, 2)
     v = _heads(attention.v_proj(read), attention).transpose(1, 2)
 
@@ -112,7 +114,7 @@ def _cross_attention(block: Any, x: Tensor, tokens: Tensor | None, shared: Pass,
     # Within a checkpoint the hooks of `attention_forgetting` would take the place of the checkpoint's own.
     forgets = kept in (Kept.NO_ROTATED, Kept.NO_HIDDEN)
     result = (attention_forgetting if forgets else attention_keeping)(normed, (q,), attend_to_prompt, k, v, bias)
-    return _added(x, gate, attention.output_proj(result.transpose(1, 2).flatten(2)))
+    return result.transpose(1, 2).flatten(2)
 
 
 def _modulation(layers: nn.Module, shared: Pass) -> tuple[Tensor, Tensor, Tensor]:
