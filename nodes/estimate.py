@@ -9,6 +9,7 @@ import comfy.model_management as management
 import torch
 from comfy.model_patcher import ModelPatcher
 
+from ..training.fast_path.memory_plan import computed_again
 from ..training.reports.pace import EVALUATIONS_SHARE, PASSES_PER_ROW, in_words
 from ..training.settings import TrainingSettings
 from .models.backbone import ModelBackbone, predicting_backbone
@@ -28,13 +29,13 @@ class Estimate:
     model_bytes: int
     step_bytes: int
     free_bytes: int
-    recomputes: bool
+    computed_again: float
 
     def in_words(self, steps: int) -> str:
         """Two lines."""
         needed = self.model_bytes + self.step_bytes
         each = f"{self.seconds:.2g} s" if self.seconds < 10 else in_words(self.seconds)
-        twice = ", with each block computed twice" if self.recomputes else ""
+        twice = f", with {self.computed_again:.0%} of it computed twice" if self.computed_again else ""
         return (
             f"time: about {in_words(self.seconds * steps)} for {steps} steps, {each} for one of batch "
             f"{self.batch_size}{twice}\n"
@@ -50,21 +51,30 @@ def estimate_training(
     that can be trained."""
     with predicting_backbone(model, options.recompute, options.precision) as backbone:
         seconds = seconds_of_a_row(backbone, latent_size, settings.num_tokens)
-        base, free = backbone.model.model, management.get_free_memory(model.load_device)
-        step_bytes = backbone.family.activation_bytes(base, (settings.batch_size, *latent_size))
-        recomputes = options.recompute == "on" or (options.recompute == "auto" and step_bytes > free)
-        if recomputes and not backbone.recomputes:
-            seconds *= (PASSES_PER_ROW + 1) / PASSES_PER_ROW
+        free = management.get_free_memory(model.load_device)
+        step_bytes, again = step_cost(backbone, (settings.batch_size, *latent_size), free)
+        again_for_a_row = step_cost(backbone, (1, *latent_size), free)[1]
+        seconds *= (PASSES_PER_ROW + again) / (PASSES_PER_ROW + again_for_a_row)
         return Estimate(
             seconds=seconds * settings.batch_size * settings.gradient_accumulation * EVALUATIONS_SHARE,
             batch_size=settings.batch_size,
             model_bytes=backbone.model.model_size(),
-            step_bytes=2 * step_bytes // len(backbone.family.blocks(base.diffusion_model))
-            if recomputes
-            else step_bytes,
+            step_bytes=step_bytes,
             free_bytes=int(free),
-            recomputes=recomputes,
+            computed_again=again,
         )
+
+
+def step_cost(backbone: ModelBackbone, latents: tuple[int, ...], free: float) -> tuple[int, float]:
+    """(bytes that a step over latents of this shape takes above the model, share of a forward pass computed twice)."""
+    base, family = backbone.model.model, backbone.family
+    activations, kept = family.activations(base, latents), backbone.kept(latents)
+    if activations is not None and kept is not None:
+        return activations.of_step(kept), computed_again(kept)
+    needed = family.activation_bytes(base, latents)
+    if backbone.recompute == "on" or (backbone.recompute == "auto" and needed > free):
+        return 2 * needed // len(family.blocks(base.diffusion_model)), 1.0
+    return needed, 0.0
 
 
 def seconds_of_a_row(backbone: ModelBackbone, latent_size: tuple[int, int], num_tokens: int) -> float:

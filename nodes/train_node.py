@@ -175,7 +175,7 @@ def reference_sockets(masked: bool) -> list[io.Input]:
             "training_prompt",
             multiline=True,
             default="1girl, solo",
-            tooltip="Describes the reference without what is special about it: the tokens learn what these words "
+            tooltip="Describes the reference without what is special about it: learned is what these words "
             "leave out. Tags of what should stay free, such as pose or background, belong here. Several lines are "
             "drawn at random; [name] and [filewords] (a reference's caption) are filled in. A reference with a "
             "caption is shown under that alone, unless [filewords] says where it goes.",

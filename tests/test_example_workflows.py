@@ -53,6 +53,7 @@ def test_there_is_an_example_for_every_task() -> None:
         "two_characters_by_regions",
         "let_go_of_the_context_near_the_end",
         "a_character_and_a_style_in_one_context",
+        "your_character_as_a_masked_lora",
     }
 
 
@@ -135,7 +136,7 @@ def test_every_widget_value_is_in_range(workflow: SavedWorkflow) -> None:
 
 def test_training_is_not_repeated_by_a_seed_that_changes_by_itself(workflow: SavedWorkflow) -> None:
     for node in workflow.executed_nodes.values():
-        if node["type"].startswith("AnimaFastTrain") and node["type"].endswith("ReferenceContext"):
+        if node["type"].startswith("AnimaFastTrain") and node["type"].endswith(("ReferenceContext", "MaskedLora")):
             assert workflow.widgets(node)[AFTER_GENERATE] == "fixed"
 
 

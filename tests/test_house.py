@@ -14,7 +14,7 @@ LAYERS = ("declared", "masking", "training", "nodes")
 LONGEST_FILE, LONGEST_FUNCTION, MOST_PARAMETERS = 250, 50, 8
 # Rooms of training that know nothing of those above: whoever reports is read by the command line, the measurements and
 # the nodes, and the trainer's loop by all of them.
-ABOVE_REPORTS = {"command_line", "manifests", "measurements", "miniature"}
+ABOVE_REPORTS = {"command_line", "epsilon", "manifests", "measurements", "miniature"}
 ABOVE_THE_LOOP = ABOVE_REPORTS | {"reports"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

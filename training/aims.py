@@ -25,7 +25,7 @@ class AimOptions:
 
     aim: Aim = setting(
         "new pictures",
-        help="What the context is for.",
+        help="What it is trained for.",
         topic=TRAINING,
         audience=ARTIST,
         choices=AIMS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -71,3 +72,14 @@ class AdaptableBackbone(Backbone, Protocol):
 
     def adaptable_layers(self) -> tuple[Layer, ...]:
         """Those that a prediction passes through, in an order that never changes."""
+
+
+class EmbeddableBackbone(Backbone, Protocol):
+    """A model whose text encoders take vectors among the words: `predict` accepts `embeddings.word_vectors.WordVectors`
+    as trained, and encodes each row's prompt again with them after its words."""
+
+    def word_tables(self) -> Mapping[str, Tensor]:
+        """The vectors of all words [words,D] that each text encoder reads, by the encoder's name."""
+
+    def words(self, text: str) -> Mapping[str, Tensor]:
+        """Those of a text [n,D], by encoder; none where the model knows no word of it."""

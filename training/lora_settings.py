@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from ..declared import ARTIST, setting
 from .settings import TrainingSettings
@@ -80,5 +80,32 @@ class LoraSettings:
 
 
 @dataclass(frozen=True)
+class LoraFileSettings:
+    """How the file is written; training does not depend on it."""
+
+    layout: Layout = setting(
+        "sd-scripts",
+        help="What the tensors in the LoRA's file are called.",
+        topic=LORA,
+        choices=LAYOUTS,
+        public_id="lora_layout",
+    )
+
+    def check_fits(self, settings: LoraSettings) -> None:
+        """Raises ValueError where the layout has no names for the kind: better before a training than after it."""
+        if self.layout == "peft" and settings.kind in ("LoHa", "LoKr"):
+            raise ValueError(f"lora_layout is 'peft', which has no names for a {settings.kind}, expected 'sd-scripts'")
+
+
+@dataclass(frozen=True)
 class LoraTrainingSettings(TrainingSettings, LoraSettings):
     """One training of a LoRA: how it is trained and what it is. What the first says of tokens does not touch it."""
+
+
+def with_lora(settings: TrainingSettings, lora: LoraSettings) -> LoraTrainingSettings:
+    """Both together."""
+    return LoraTrainingSettings(**{**_values(settings), **_values(lora)})
+
+
+def _values(declared: Any) -> dict[str, Any]:
+    return {field.name: getattr(declared, field.name) for field in fields(declared)}

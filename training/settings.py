@@ -33,8 +33,8 @@ class TrainingSettings(LossSettings, TokenSettings):
     )
     learning_rate: str = setting(
         AUTOMATIC,
-        help="How far a step moves the tokens: auto tries out what suits the model and the picture; or a number, or a "
-        "schedule as in the webui: 0.1:100, 0.01 is 0.1 for 100 steps, then 0.01.",
+        help="How far a step moves what is trained: auto tries out what suits the model and the picture; or a number, "
+        "or a schedule as in the webui: 0.1:100, 0.01 is 0.1 for 100 steps, then 0.01.",
         topic=TRAINING,
         audience=ARTIST,
         longest=1000,
@@ -57,7 +57,7 @@ class TrainingSettings(LossSettings, TokenSettings):
     )
     seed: int = setting(
         0,
-        help="Start of all randomness: the same seed trains the same tokens again on the same machine.",
+        help="Start of all randomness: the same seed trains the same again on the same machine.",
         topic=TRAINING,
         audience=ARTIST,
         least=0,

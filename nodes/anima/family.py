@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import comfy.model_base
@@ -14,12 +14,13 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
 from ...training.conditioning import Conditioning, pad_with_zeros
+from ...training.fast_path.memory_plan import Activations
 from ..models.family import ModelFamily
 from ..models.requirements import check_clip, check_wan_vae
 from ..models.tag_scenery import SCENERY
 from ..models.token_source import TokenPatch, TokenSource
+from .fast_blocks import FastBlocks, activations, prompt_option
 from .insertion import PaddingPatch
-from .recompute import activation_bytes
 from .rotary import differentiable_rotary
 
 
@@ -67,18 +68,26 @@ class Anima(ModelFamily):
             extras["t5xxl_ids"][None].to(device),
             extras["t5xxl_weights"][None, :, None].to(device, dtype),
         )
-        return Conditioning(vectors.float(), to_one_length=self.to_one_length)
+        return Conditioning(vectors.float(), to_one_length=self.to_one_length).knowing()
 
-    def prepared(self, diffusion_model: nn.Module) -> AbstractContextManager[Any]:
-        return differentiable_rotary()
+    def network(
+        self, base: BaseModel, x: Tensor, timestep: Tensor, conditioning: Conditioning, options: dict[str, Any]
+    ) -> Tensor:
+        return super().network(base, x, timestep, conditioning, options | prompt_option(conditioning, x.dtype))
+
+    @contextmanager
+    def prepared(self, diffusion_model: nn.Module) -> Iterator[None]:
+        with differentiable_rotary(), FastBlocks(self.blocks(diffusion_model)).in_place():
+            yield
 
     def blocks(self, diffusion_model: Any) -> Sequence[nn.Module]:
         return diffusion_model.blocks
 
     def activation_bytes(self, base: BaseModel, latents: Sequence[int]) -> int:
-        network = base.diffusion_model
-        positions = latents[0] * latents[-2] * latents[-1] // 4
-        return activation_bytes(len(network.blocks), network.model_channels, positions, base.get_dtype_inference())
+        return self.activations(base, latents).of_all()
+
+    def activations(self, base: BaseModel, latents: Sequence[int]) -> Activations:
+        return activations(base.diffusion_model, latents, base.get_dtype_inference())
 
     def token_patch(self, source: TokenSource) -> TokenPatch:
         return PaddingPatch(source)

@@ -93,11 +93,11 @@ def insert_sets(context: Tensor, sets: Sequence[TokenSet], free: Sequence[int]) 
             continue
         rows = [other == choice for other in choices]
         grown = context.shape[1] - length
-        context = insert_tokens(context, _joined(chosen, len(rows)), free=[slots + grown for slots in free], rows=rows)
+        context = insert_tokens(context, joined(chosen, len(rows)), free=[slots + grown for slots in free], rows=rows)
     return context
 
 
-def _joined(tokens: list[Tensor], batch: int) -> Tensor:
+def joined(tokens: list[Tensor], batch: int) -> Tensor:
     """Token sets one after the other: [K,D] each, or [B,K,D] where one of them differs between rows."""
     if len(tokens) > 1 and any(one.ndim == 3 for one in tokens):
         tokens = [one.expand(batch, -1, -1) for one in tokens]

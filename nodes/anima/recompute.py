@@ -7,36 +7,40 @@ the one model at hand gets a forward of its own for as long as training runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...training.adapters.acting import acting_again
 
-# Activations that one block of Anima keeps for the backward pass, in tensors of the size of its residual stream.
-TENSORS_PER_BLOCK = 36
-
 
 @contextmanager
-def recompute_blocks(blocks: Sequence[nn.Module]) -> Iterator[None]:
-    """Inside, each of `blocks` keeps only its input for the backward pass and is computed again there."""
-    own_forwards = [block.__dict__.get("forward") for block in blocks]
+def own_forwards(blocks: Sequence[nn.Module], wrapped: Callable[[nn.Module], Callable[..., Tensor]]) -> Iterator[None]:
+    """Inside, each of `blocks` has the forward that `wrapped` gives for it; afterwards what it had before."""
+    before = [block.__dict__.get("forward") for block in blocks]
     try:
         for block in blocks:
-            block.forward = _recomputed(block.forward)
+            block.forward = wrapped(block)
         yield
     finally:
-        for block, own_forward in zip(blocks, own_forwards, strict=True):
+        for block, own_forward in zip(blocks, before, strict=True):
             if own_forward is None:
                 block.__dict__.pop("forward", None)
             else:
                 block.forward = own_forward
 
 
-def _recomputed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def recompute_blocks(blocks: Sequence[nn.Module]) -> AbstractContextManager[None]:
+    """Inside, each of `blocks` keeps only its input for the backward pass and is computed again there."""
+    return own_forwards(blocks, recomputed)
+
+
+def recomputed(block: nn.Module) -> Callable[..., Tensor]:
+    """The forward of `block`, which keeps only its input for the backward pass and is computed again there."""
+    forward = block.forward
+
     def recomputed_forward(*args: Any, **kwargs: Any) -> Tensor:
         # The model writes the index of the current block into one dictionary for all blocks; the second pass needs this
         # one's.
@@ -47,11 +51,3 @@ def _recomputed(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
         )
 
     return recomputed_forward
-
-
-def activation_bytes(num_blocks: int, width: int, positions: int, dtype: torch.dtype) -> int:
-    """What the blocks keep for the backward pass where none is recomputed.
-
-    positions: patches of the image times images in the batch. 1024 positions of Anima in bfloat16 are 0.15 GB a block.
-    """
-    return num_blocks * TENSORS_PER_BLOCK * positions * width * dtype.itemsize

@@ -8,7 +8,7 @@ model. Whatever is changed for training is undone by `close`, after success, fai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -19,16 +19,19 @@ from comfy.ldm.modules.attention import attention_pytorch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...training.adapters.acting import acting, adaptable
+from ...training.adapters.acting import Acting, acting, adaptable
 from ...training.adapters.layers import Layer, adaptable_layers
 from ...training.adapters.plan import Adapters
 from ...training.conditioning import Conditioning
+from ...training.fast_path.block import Kept
+from ...training.fast_path.memory_plan import computed_again
 from ...training.run_options import Precision, Recompute
 from ..anima.recompute import recompute_blocks
 from .families import family_of
+from .family import KEPT
 from .frozen_weights import differentiable_linear_layers, frozen_weights, usable_bypass_adapters
 from .gradient_scale import scale_gradient
-from .model_loading import is_loaded, loaded_for_training, training_clone, unload
+from .model_loading import in_training, is_loaded, loaded_for_training, training_clone, unload
 from .noise import ModelNoise
 from .token_source import TokenPatch, TrainedTokens
 
@@ -54,7 +57,8 @@ class ModelBackbone:
         self._was_loaded = is_loaded(self.model)
         self.num_blocks, self.context_dim = self.family.context_shape(model.model)
         self.recompute = recompute
-        self.recomputes = False
+        self.recomputes = False  # all blocks, whole
+        self._free_bytes = 0.0
         self._loaded = ExitStack()
         self._training = False
         self.on_phase: Callable[[str], None] = lambda words: None
@@ -109,7 +113,7 @@ class ModelBackbone:
         return adaptable_layers(self.model.model.diffusion_model, self.family.without_layers)
 
     def predict(
-        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Adapters | None = None
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Acting | None = None
     ) -> Tensor:
         """In the model's parametrisation, at x_t [B,C,h,w] or [B,C,1,h,w] and levels [B]; float32, computed in the
         precision of the model. trained: adapters, or tokens [blocks,K,D], or [B,blocks,K,D] where rows differ."""
@@ -118,13 +122,17 @@ class ModelBackbone:
         dtype = base.get_dtype_inference()
         scale = FLOAT16_GRADIENT_SCALE if dtype == torch.float16 else 1.0
         options = self._transformer_options(self.noise.sigma(level))
-        adapters = None
-        if isinstance(trained, Adapters):
-            values = scale_gradient(trained.values, 1 / scale)
-            adapters = trained.with_values(values).to(x_t.device, dtype)
-        elif trained is not None:
+        kept = self.kept(x_t.shape, isinstance(trained, Adapters))
+        if kept is not None:
+            options[KEPT] = kept
+            self.recomputes = computed_again(kept) == 1
+        adapters: Acting | None = None if isinstance(trained, Tensor) else trained
+        if isinstance(trained, Tensor):
             tokens = TrainedTokens(scale_gradient(trained.to(x_t.device), 1 / scale))
             self.family.let_read(options, self.family.token_patch(tokens))
+        elif isinstance(trained, Adapters):
+            values = scale_gradient(trained.values, 1 / scale)
+            adapters = trained.with_values(values).to(x_t.device, dtype)
         x = self.noise.parametrisation.model_input(x_t, level).to(dtype)
         with acting(adapters):
             prediction = self.family.network(base, x, self.noise.timestep(level), conditioning, options)
@@ -158,9 +166,11 @@ class ModelBackbone:
             entered.enter_context(differentiable_linear_layers(diffusion_model))
             entered.enter_context(self.family.prepared(diffusion_model))
             entered.enter_context(adaptable(diffusion_model, self.family.without_layers))
-            self.recomputes = self._should_recompute(x_t)
-            if self.recomputes:
-                entered.enter_context(recompute_blocks(self.family.blocks(diffusion_model)))
+            self._free_bytes = management.get_free_memory(self.model.load_device)
+            if self.family.activations(self.model.model, x_t.shape) is None:
+                self.recomputes = self._should_recompute(x_t)
+                if self.recomputes:
+                    entered.enter_context(recompute_blocks(self.family.blocks(diffusion_model)))
             self._loaded = entered.pop_all()
         self._training = True
 
@@ -171,8 +181,18 @@ class ModelBackbone:
     def _should_recompute(self, x_t: Tensor) -> bool:
         if self.recompute != "auto":
             return self.recompute == "on"
-        needed = self.family.activation_bytes(self.model.model, x_t.shape)
-        return needed > management.get_free_memory(self.model.load_device)
+        return self.family.activation_bytes(self.model.model, x_t.shape) > self._free_bytes
+
+    def kept(self, latents: Sequence[int], adapters: bool = False) -> list[Kept] | None:
+        """What each block keeps for the backward pass of a step over latents of this shape, by the memory that was free
+        when the model was loaded; None where a block keeps all or its input alone."""
+        activations = self.family.activations(self.model.model, latents)
+        if activations is None:
+            return None
+        if self.recompute != "auto":
+            return [Kept.INPUT if self.recompute == "on" else Kept.ALL] * activations.blocks
+        fitting = activations.fitting_adapters if adapters else activations.fitting
+        return fitting(self._free_bytes)
 
     def _transformer_options(self, sigma: Tensor) -> dict[str, Any]:
         """The options of the wired model, as a sampler would pass them; what is added to them stays in them."""
@@ -221,17 +241,6 @@ def predicting_backbone(
             yield backbone
         finally:
             backbone.close()
-
-
-@contextmanager
-def in_training() -> Iterator[None]:
-    """ComfyUI's flag by which its models choose code that has a backward pass."""
-    before = management.in_training
-    management.in_training = True
-    try:
-        yield
-    finally:
-        management.in_training = before
 
 
 def copy_outside_inference(tensor: Tensor) -> Tensor:

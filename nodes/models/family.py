@@ -13,9 +13,12 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
 from ...training.conditioning import Conditioning, LengthRule
+from ...training.fast_path.memory_plan import Activations
 from ...training.references.scenery import Scenery
 from .token_source import TokenPatch, TokenSource
 
+# In transformer_options: what each block keeps for the backward pass.
+KEPT = "anima_fast_train_kept"
 # A latent cell of all of them is so many pixels a side.
 CELL_PIXELS = 8
 # Vectors of a prompt, and how many of them are words.
@@ -96,6 +99,11 @@ class ModelFamily(ABC):
     def activation_bytes(self, base: BaseModel, latents: Sequence[int]) -> int:
         """What the blocks keep for the backward pass of latents of this shape [B,C,...,h,w] where none is computed
         again."""
+
+    def activations(self, base: BaseModel, latents: Sequence[int]) -> Activations | None:
+        """What a step over latents of this shape keeps, where blocks can forget a part of it; they do so as `KEPT` in
+        transformer_options says. None where a block keeps all or its input alone."""
+        return None
 
     def token_patch(self, source: TokenSource) -> TokenPatch:
         """What stands among ComfyUI's patches so that the blocks read what the source gives."""

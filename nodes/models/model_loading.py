@@ -51,6 +51,17 @@ def loaded_for_training(model: ModelPatcher) -> Iterator[None]:
         model.eject_model()
 
 
+@contextmanager
+def in_training() -> Iterator[None]:
+    """ComfyUI's flag by which its models choose code that has a backward pass."""
+    before = management.in_training
+    management.in_training = True
+    try:
+        yield
+    finally:
+        management.in_training = before
+
+
 def is_loaded(model: ModelPatcher) -> bool:
     """Whether ComfyUI holds the weights of `model` on a device, through whichever clone."""
     return any(model.is_clone(other) for other in management.loaded_models() if other is not None)

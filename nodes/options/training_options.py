@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...declared import check, values_of
 from ...masking.framing import Framing
+from ...training.adapters.trained_lora import TrainedLora
 from ...training.aims import AimOptions
 from ...training.references.augmentation import Augmentation, ImageAugmentation
 from ...training.references.caption import CaptionOptions
@@ -23,8 +24,8 @@ from ..models.backbone import copy_outside_inference
 
 @dataclass(frozen=True)
 class TrainingOptions(RunOptions):
-    """`settings` and `framing` carry what is not a widget of the training nodes themselves; `begin` is a context that
-    training goes on from."""
+    """`settings` and `framing` carry what is not a widget of the training nodes themselves; `begin` is what training
+    goes on from."""
 
     settings: TrainingSettings = TrainingSettings()
     framing: Framing = Framing()
@@ -32,7 +33,7 @@ class TrainingOptions(RunOptions):
     checkpoints: CheckpointOptions = CheckpointOptions()
     previews: PreviewOptions = PreviewOptions()
     recent: RecentSettings = RecentSettings()
-    begin: ReferenceContext | None = None
+    begin: ReferenceContext | TrainedLora | None = None
 
     def __post_init__(self) -> None:
         check(self, "node")

@@ -25,6 +25,30 @@ TRAINING_NODES = (
     "start_context",
 )
 
+LORA_NODE = (
+    "model",
+    "clip",
+    "vae",
+    "reference_image",
+    "training_mask",
+    "training_prompt",
+    "training_image_size",
+    "lora_kind",
+    "lora_rank",
+    "lora_layers",
+    "train_steps",
+    "learning_rate",
+    "seed",
+    "options",
+    "references",
+    "attention_map",
+    "aim",
+    "filename_prefix",
+    "lora_alpha",
+    "lora_layout",
+    "start_lora",
+)
+
 TRAINING_OPTIONS = (
     "batch_size",
     "gradient_accumulation",

@@ -22,13 +22,14 @@ from example_graphs import EXAMPLES
 from example_server import frontend_server
 from frontend_page import SETTINGS, FrontendPage, launch
 from graph_parts import Example
+from lora_graphs import LORA_EXAMPLES
 from placing_graphs import PLACING_EXAMPLES
 from playwright.sync_api import sync_playwright
 from reference_graphs import REFERENCE_EXAMPLES
 
 FOLDER = Path(__file__).parents[2] / "example_workflows"
 PHOTOGRAPHS = Path(__file__).parent / "output" / "examples"
-ALL = {example.name: example for example in (*EXAMPLES, *REFERENCE_EXAMPLES, *PLACING_EXAMPLES)}
+ALL = {example.name: example for example in (*EXAMPLES, *REFERENCE_EXAMPLES, *PLACING_EXAMPLES, *LORA_EXAMPLES)}
 
 
 def main(names: list[str]) -> None:

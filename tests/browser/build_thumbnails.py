@@ -151,6 +151,9 @@ def cards(empty: Image.Image) -> dict[str, str]:
         "15_share_a_character_as_a_card": card(
             "A character<br>as a card to share", context_file("my_character"), shared_card()
         ),
+        "16_your_character_as_a_masked_lora": card(
+            "One picture and a mask<br>become a LoRA", shown(dimmed, 340, 425), context_file("my_character<br>LoRA")
+        ),
     }
 
 

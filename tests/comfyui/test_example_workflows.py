@@ -46,6 +46,7 @@ SHOWN = {
     "AnimaFastTrainSaveContext": "text",
     "AnimaFastTrainMaskedReferenceContext": "text",
     "AnimaFastTrainReferenceContext": "text",
+    "AnimaFastTrainMaskedLora": "text",
     "AnimaFastTrainPlotTraining": "images",
     "AnimaFastTrainCompareContexts": "images",
 }

@@ -29,7 +29,6 @@ from anima_fast_train.training.measurements.carry_prompts import (
     asked_of,
     true_pictures,
 )
-from anima_fast_train.training.measurements.carry_runs import scaled
 from anima_fast_train.training.measurements.carry_score import Seen
 from anima_fast_train.training.measurements.carry_trainings import DEFAULTS, TODAY, TRAININGS, Recipe
 from anima_fast_train.training.miniature import identity, pose, scene
@@ -154,7 +153,7 @@ def test_a_scaled_context_has_its_tokens_multiplied() -> None:
     context = ReferenceContext(
         ContextTokens(torch.ones(2, 3, 4), torch.ones(2, 2, 3, 4)), ContextTokens(torch.ones(2, 1, 4))
     )
-    half = scaled(context, 0.5)
+    half = context.scaled(0.5)
     assert all((tensor == 0.5).all() for tensor in half.tensors().values())
     assert half.tensors().keys() == context.tensors().keys()
     assert half.info == context.info

@@ -16,6 +16,7 @@ import numpy
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from anima_fast_train.training import ReferenceContext
 from anima_fast_train.training.command_line import before_after, main
@@ -160,7 +161,7 @@ def test_train_writes_every_result_of_the_users_files(command: Command, files: P
     info = (tmp_path / "a" / "b" / "info.txt").read_text()
     assert info in done.out
     assert "references: 2" in info
-    assert "the miniature does not know no such tag" in info
+    assert "the model does not know no such tag" in info
     without, with_context = without_and_with(tmp_path / "a" / "b")
     assert (without != with_context).any()
 
@@ -309,7 +310,7 @@ def test_values_that_make_no_sense_are_refused(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("bench", "--steps", 0),
+        ("bench", "--blocks", -1),
         ("bench", "--rounds", -1),
         ("compare", "--seeds", 0),
         ("pretrain", "--steps", 0),
@@ -402,6 +403,108 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
         ]
         assert {path.name for path in kept} == set(RESULTS[: max(0, number - 2)])
         assert all(complete(path) for path in kept)
+
+
+LORA = ("--trainable", "lora", "--size", "48", "--steps", "2", "--batch-size", "1", "--lora-rank", "2")
+QUICKLY = ("--cut-paste", "0", "--learning-rate", "0.01", "--noise-pool", "2")
+
+
+def test_a_lora_is_trained_and_written_as_other_tools_read_it(command: Command, files: Path, tmp_path: Path) -> None:
+    given = ("train", "--image", files / "picture.png", "--mask", files / "mask.png", "--prompt", "1girl")
+    outcome = command(*given, *LORA, *QUICKLY, "--output", tmp_path / "a", "--lora-alpha", "1")
+    assert outcome.code == 0, outcome.err
+    assert "LoRA: rank 2, alpha 1, in 60 layers" in outcome.out
+    with safe_open(tmp_path / "a" / "lora.safetensors", framework="pt") as file:
+        names, said = list(file.keys()), file.metadata()
+    assert "lora_unet_blocks_5_mlp_layer2.lora_up.weight" in names and len(names) == 180
+    assert said["ss_network_alpha"] == "1" and said["anima_fast_train.steps"] == "2"
+    assert json.loads((tmp_path / "a" / "report.json").read_text())["lora_layers"] == 60
+    assert not (tmp_path / "a" / "context.safetensors").exists()
+    again = ("--start-lora", tmp_path / "a" / "lora.safetensors", "--lora-layout", "peft")
+    assert command(*given, *LORA, *QUICKLY, *again, "--output", tmp_path / "b").code == 0
+    with safe_open(tmp_path / "b" / "lora.safetensors", framework="pt") as file:
+        assert "diffusion_model.blocks.5.mlp.layer2.lora_B.weight" in file.keys()
+        assert json.loads(file.metadata()["anima_fast_train.earlier"])["1"]["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--trainable", "style"), "trainable is 'style', expected one of: tokens, lora, embedding"),
+        ((*LORA, "--lora-kind", "LoCon"), "lora_kind is 'LoCon' and the model (miniature) has no convolutions"),
+        (
+            (*LORA, "--lora-kind", "LoHa", "--lora-layout", "peft"),
+            "lora_layout is 'peft', which has no names for a LoHa",
+        ),
+        ((*LORA, "--lora-rank", "200"), "lora_rank is 200, expected at most 192"),
+        (
+            (*LORA, "--start-lora", "whole.safetensors"),
+            "LoRA file whole.safetensors cannot be used: the LoRA has 'tokens'",
+        ),
+        ((*LORA, "--start-context", "whole.safetensors"), "--start-context came and trainable is 'lora'"),
+        (("--start-lora", "whole.safetensors"), "--start-lora came and trainable is 'tokens'"),
+        ((*LORA, "--resume", "whole.safetensors"), "is not a checkpoint of AnimaFastTrain"),
+    ],
+)
+def test_what_is_wrong_about_a_lora_is_one_sentence_and_writes_nothing(
+    command: Command,
+    files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(files)
+    given = ("train", "--image", "picture.png", "--mask", "mask.png", "--output", tmp_path / "run")
+    outcome = command(*given, *options)
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ") and sentence in outcome.err and outcome.err.count("\n") == 1
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix == ".safetensors"]
+
+
+def test_an_embedding_pair_is_trained_on_the_epsilon_world(command: Command, files: Path, tmp_path: Path) -> None:
+    given = ("train", "--image", files / "picture.png", "--mask", files / "mask.png", "--prompt", "1girl")
+    chosen = ("--world", "epsilon", "--trainable", "embedding", "--vectors", "3", "--negative-vectors", "2")
+    outcome = command(*given, *chosen, *QUICKLY, "--steps", "2", "--size", "48", "--output", tmp_path / "a")
+    assert outcome.code == 0, outcome.err
+    assert "embedding: 3 vectors, 192 wide for tags, 2 for the negative prompt" in outcome.out
+    for name, count in (("embedding", 3), ("embedding_negative", 2)):
+        with safe_open(tmp_path / "a" / f"{name}.safetensors", framework="pt") as file:
+            assert file.get_tensor("emb_params").shape == (count, 192)
+    assert json.loads((tmp_path / "a" / "report.json").read_text())["vectors"] == {"tags": [3, 192]}
+    assert complete(tmp_path / "a" / "before_after.png")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--world", "sdxl"), "world is 'sdxl', expected one of: miniature, epsilon"),
+        (("--trainable", "embedding"), "the model is miniature, expected one whose prompts take embeddings"),
+        (("--trainable", "embedding", "--vectors", "0"), "vectors is 0, expected 1 to 75"),
+        (
+            ("--trainable", "embedding", "--start-context", "whole.safetensors"),
+            "--start-context came and trainable is 'embedding'",
+        ),
+        (
+            ("--trainable", "embedding", "--world", "epsilon", "--start-words", "no such word"),
+            "start_words is 'no such word', expected words that the model knows",
+        ),
+    ],
+)
+def test_what_is_wrong_about_an_embedding_is_one_sentence(
+    command: Command,
+    files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(files)
+    given = ("train", "--image", "picture.png", "--mask", "mask.png", "--output", tmp_path / "run", *QUICKLY)
+    outcome = command(*given, "--size", "48", *options)
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: ") and sentence in outcome.err and outcome.err.count("\n") == 1
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix == ".safetensors"]
 
 
 def test_the_demo_learns_the_subject_and_leaves_the_background(tmp_path: Path) -> None:

@@ -63,11 +63,11 @@ def test_relatives_are_named_as_lycoris_names_them(tmp_path: Path):
 
 def test_peft_names_carry_alpha_in_their_numbers(tmp_path: Path):
     lora = random_lora(LoraSettings(rank=2, alpha=1.0, layers="attention"))
-    lora.save(tmp_path / "a.safetensors", "peft")
+    replace(lora, layout="peft").save(tmp_path / "a.safetensors")
     found = names_in(tmp_path / "a.safetensors")
     assert found["diffusion_model.blocks.0.attn2.to_q.lora_A.weight"] == (2, 8)
     assert found["diffusion_model.blocks.0.attn2.to_q.lora_B.weight"] == (8, 2)
-    tensors, ours = lora.tensors("peft"), lora.factors()["blocks.0.attn2.to_q"]
+    tensors, ours = replace(lora, layout="peft").tensors(), lora.factors()["blocks.0.attn2.to_q"]
     product = (
         tensors["diffusion_model.blocks.0.attn2.to_q.lora_B.weight"]
         @ (tensors["diffusion_model.blocks.0.attn2.to_q.lora_A.weight"])
@@ -77,7 +77,7 @@ def test_peft_names_carry_alpha_in_their_numbers(tmp_path: Path):
 
 def test_peft_has_no_names_for_relatives():
     with pytest.raises(ValueError, match="lora_layout is 'peft', which has no name for hada_w1_a"):
-        random_lora(LoraSettings(rank=2, kind="LoHa")).to_bytes("peft")
+        replace(random_lora(LoraSettings(rank=2, kind="LoHa")), layout="peft").to_bytes()
 
 
 def test_the_metadata_say_what_other_tools_look_for_and_what_was_measured(tmp_path: Path):
@@ -116,7 +116,7 @@ def test_a_lora_is_read_as_it_was_written(kind: str, tmp_path: Path):
 
 def test_peft_files_and_files_without_alpha_act_as_they_do_elsewhere(tmp_path: Path):
     lora = random_lora(LoraSettings(rank=2, alpha=1.0))
-    lora.save(tmp_path / "a.safetensors", "peft")
+    replace(lora, layout="peft").save(tmp_path / "a.safetensors")
     read = load_lora(tmp_path / "a.safetensors", layers(), "small")
     assert read.strength == 1.0
     torch.testing.assert_close(

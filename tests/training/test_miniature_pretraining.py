@@ -19,7 +19,7 @@ from anima_fast_train.training.miniature.pretraining_pictures import (
     tag_numbers,
 )
 from anima_fast_train.training.miniature.scene import draw_scene, vocabulary
-from anima_fast_train.training.miniature.transformer_training import _rate
+from anima_fast_train.training.miniature.transformer_training import rate_at
 
 SIZE = TransformerSize(model_channels=48, num_blocks=2, num_heads=2, crossattn_emb_channels=12, adaln_lora_dim=4)
 TINY = PretrainingSettings(
@@ -101,7 +101,7 @@ def test_weights_of_a_run_under_way_load_with_their_vocabulary(tmp_path: Path) -
 def test_every_cycle_warms_up_and_decays_as_a_run_of_its_own() -> None:
     def rates(*cycles: int) -> list[float]:
         settings = PretrainingSettings(cycles=cycles, warmup=2, decay_share=0.5)
-        return [_rate(step, settings) for step in range(settings.steps)]
+        return [rate_at(step, settings) for step in range(settings.steps)]
 
     assert rates(10, 20) == rates(10) + rates(20)
     assert rates(10)[:3] == [0.5, 1.0, 1.0] and rates(10)[-1] == pytest.approx(0.2)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -31,6 +31,8 @@ class TrainedBias:
 
     bias: Tensor
     info: TrainingInfo
+    noun: ClassVar[str] = "bias"
+    larger: ClassVar[str] = "more biases"
 
     def summary(self) -> str:
         return f"bias: {list(self.bias.shape)}"

@@ -183,7 +183,7 @@ def test_a_run_that_diverges_keeps_its_best_tokens_and_says_where(
     monkeypatch.setattr(BestState, "diverged", lambda *_: True)  # the miniature bears any rate
     code, said = command("--steps", 4, "--evaluations", 4, "--output", tmp_path / "run")
     best = tmp_path / "run" / "best_context.safetensors"
-    assert (code, "training diverged" in said, f"the best tokens before that are in {best}" in said) == (2, True, True)
+    assert (code, "training diverged" in said, f"the best context before that is in {best}" in said) == (2, True, True)
     assert ReferenceContext.load(best).positive.tokens.isfinite().all()
 
 

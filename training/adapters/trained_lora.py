@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -35,7 +35,8 @@ LIMITS = Limits(
 
 @dataclass(frozen=True)
 class TrainedLora:
-    """values [plan.size] float32 on the CPU, in the units of the model, without alpha. kind: as artists call it."""
+    """values [plan.size] float32 on the CPU, in the units of the model, without alpha. kind: as artists call it.
+    layout: of its file."""
 
     plan: AdapterPlan
     values: Tensor
@@ -43,6 +44,9 @@ class TrainedLora:
     rank: int
     alpha: float
     info: TrainingInfo = TrainingInfo()
+    layout: Layout = "sd-scripts"
+    noun: ClassVar[str] = "LoRA"
+    larger: ClassVar[str] = "a higher rank"
 
     @classmethod
     def of(
@@ -67,21 +71,21 @@ class TrainedLora:
         """By layer and name, as they stand in a file."""
         return self.plan.split(self.values)
 
-    def tensors(self, layout: Layout = "sd-scripts") -> dict[str, Tensor]:
-        """By the names that they have in a file. Raises ValueError where the layout has none for this kind."""
-        if layout == "peft":
+    def tensors(self) -> dict[str, Tensor]:
+        """By the names that they have in the file. Raises ValueError where the layout has none for this kind."""
+        if self.layout == "peft":
             return in_peft_layout(self.factors(), self.strength)
         return in_sd_scripts_layout(self.factors(), self.alpha)
 
-    def to_bytes(self, layout: Layout = "sd-scripts") -> bytes:
+    def to_bytes(self) -> bytes:
         """The content of its file; the same for the same LoRA. Raises ValueError where it is not finite, and as
         `tensors` does."""
         metadata = lora_metadata(self.kind, self.rank, self.alpha, self.info)
-        return to_bytes(self.tensors(layout), metadata, LIMITS, KIND)
+        return to_bytes(self.tensors(), metadata, LIMITS, KIND)
 
-    def save(self, path: str | Path, layout: Layout = "sd-scripts") -> None:
+    def save(self, path: str | Path) -> None:
         """Write the file whole or not at all. Raises OSError in one sentence, and ValueError as `to_bytes`."""
-        write_atomically(path, self.to_bytes(layout))
+        write_atomically(path, self.to_bytes())
 
     def at(self, level: Tensor) -> Adapters:
         """What a backbone takes as trained, at every level the same."""

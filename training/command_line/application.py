@@ -25,7 +25,7 @@ from .library_commands import card, library, soft_tokens
 from .measurement_commands import add_measurements
 from .option_groups import read_framing
 from .output_folder import require_writable
-from .pretraining_commands import pretrain, pretrain_judge
+from .pretraining_commands import judge_samples, pretrain, pretrain_judge
 from .train_command import Output, train, train_and_write
 
 # Of what `inspect` prints, in characters.
@@ -83,6 +83,7 @@ app.command()(card)
 app.command()(soft_tokens)
 app.command()(pretrain)
 app.command()(pretrain_judge)
+app.command()(judge_samples)
 add_measurements(app)
 
 

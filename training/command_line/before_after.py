@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
+from ..miniature.backbone import DrawnBackbone, sample, to_pictures
 from ..reports.image_grid import GridRow, labelled_grid
-from ..trainables.context_file import ReferenceContext
+from ..trainables.trainable import Trained
 
 CELL_WIDTH = 192
 SEEDS = (1, 2, 3, 4)
@@ -32,8 +32,8 @@ def other_prompts(training_prompt: str) -> list[str]:
 
 @torch.no_grad()
 def before_after(
-    backbone: MiniatureBackbone,
-    context: ReferenceContext,
+    backbone: DrawnBackbone,
+    trained: Trained,
     image: Tensor,
     marked: Tensor,
     training_prompt: str,
@@ -45,7 +45,7 @@ def before_after(
     shown = torch.cat([image[None], backbone.decode(latent).cpu(), marked[None]])
     rows = [GridRow("reference | through the codec | what is learned", to_pictures(shown))]
     for prompt in other_prompts(training_prompt):
-        for words, worn in (("without context", None), ("with context, same seeds", context)):
+        for words, worn in ((f"without {trained.noun}", None), (f"with {trained.noun}, same seeds", trained)):
             drawn = sample(backbone, prompt, SEEDS, size, guidance=GUIDANCE, context=worn)
             rows.append(GridRow(f"{words}: {prompt}", to_pictures(drawn), faint=worn is None))
     return labelled_grid(rows, cell_width=CELL_WIDTH)

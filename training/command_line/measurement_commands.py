@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
+from ..epsilon.worlds import WORLD_HELP, world_called
 from ..files.atomic_file import write_atomically
 from ..measurements import (
-    bench,
     carry_table,
     compare,
     compare_carry,
@@ -26,10 +26,11 @@ from ..measurements import (
     compare_steps,
     compare_verdicts,
 )
-from ..measurements.carry_trainings import TRAININGS
+from ..measurements.carry_trainings import AT_HOME, TRAININGS
 from ..measurements.carry_yardstick import SAMPLING_STEPS
 from .declared_options import DEFAULTS
 from .output_folder import require_writable
+from .speed_commands import bench_command, estimate_command
 from .train_command import Output
 
 Seeds = Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")]
@@ -49,6 +50,7 @@ def add_measurements(app: typer.Typer) -> None:
         "compare-estimates": compare_estimates_command,
         "compare-regions": compare_regions_command,
         "bench": bench_command,
+        "estimate": estimate_command,
     }
     for name, command in commands.items():
         app.command(name)(command)
@@ -128,6 +130,7 @@ def compare_carry_command(
     training: Annotated[
         list[str] | None, typer.Option(help=f"One of: {', '.join(TRAININGS)}; repeat the option for several.")
     ] = None,
+    world: Annotated[str, typer.Option(help=WORLD_HELP)] = "miniature",
     processes: Processes = 2,
     sampling_steps: SamplingSteps = SAMPLING_STEPS,
     output: Output = Path("output/compare-carry"),
@@ -138,11 +141,12 @@ def compare_carry_command(
     for name in training or ():
         if name not in TRAININGS:
             raise ValueError(f"training is {name!r}, expected one of: {', '.join(TRAININGS)}")
-    chosen = {name: TRAININGS[name] for name in training or TRAININGS}
+    world_called(world)
+    chosen = {name: TRAININGS[name] for name in training or TRAININGS if AT_HOME.get(name, world) == world}
     seeds = list(dict.fromkeys(seed or range(compare_carry.FIRST_SEED, compare_carry.FIRST_SEED + compare_carry.SEEDS)))
     folder = require_writable(output)
     rows = compare_carry.measure(
-        seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes, sampling_steps
+        seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes, sampling_steps, world
     )
     typer.echo(carry_table.table(rows))
 
@@ -177,12 +181,3 @@ def compare_regions_command(
         lambda say: compare_regions.measure(pairs, output, processes, sampling_steps, say),
         compare_regions.table,
     )
-
-
-def bench_command(
-    steps: Annotated[int, typer.Option(help="Steps in each measurement.")] = 60,
-    rounds: Annotated[int, typer.Option(help="Measurements of each, in turn.")] = 5,
-) -> None:
-    """Measure the trainer's overhead over a bare loop of forward, backward and optimiser step, side by side."""
-    require_positive(steps=steps, rounds=rounds)
-    typer.echo(bench.overhead(steps, rounds))

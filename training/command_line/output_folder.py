@@ -12,7 +12,7 @@ from pathlib import Path
 from ...masking.wording import printable, quoted
 from ..files.atomic_file import remove_abandoned, save_numbered, written_beside
 from ..files.file_lock import file_lock
-from ..trainables.context_file import ReferenceContext
+from ..trainables.trainable import Trained
 
 LOCK = ".training.lock"
 
@@ -62,16 +62,16 @@ def reserved(folder: Path, size: int) -> Iterator[Callable[[], None]]:
         yield taken.close
 
 
-def save_somewhere(context: ReferenceContext, path: Path) -> Path:
-    """Saves the context at `path`, or, where that fails, under a new name in the home or the temporary folder; where it
-    lies. Raises OSError where none of them takes it."""
+def save_somewhere(trained: Trained, path: Path) -> Path:
+    """Saves what was trained at `path`, or, where that fails, under a new name in the home or the temporary folder;
+    where it lies. Raises OSError where none of them takes it."""
     try:
-        context.save(path)
+        trained.save(path)
         return path
     except OSError as error:
         for folder in _other_places():
             try:
-                return save_numbered(folder, "anima_context", ".safetensors", context.save)
+                return save_numbered(folder, f"anima_{trained.noun.lower()}", ".safetensors", trained.save)
             except OSError:
                 continue
         raise error

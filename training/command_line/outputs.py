@@ -14,8 +14,12 @@ from torch import Tensor
 from ...masking import overlay, preview_reference
 from ...masking.framing import Framing
 from ...masking.wording import printable
+from ..adapters.trained_lora import TrainedLora
+from ..embedding_settings import EmbeddingTrainingSettings
+from ..embeddings.trained_embedding import TrainedEmbedding
 from ..files.atomic_file import write_atomically
-from ..miniature.backbone import MiniatureBackbone
+from ..lora_settings import LoraTrainingSettings
+from ..miniature.backbone import DrawnBackbone
 from ..references.encode import EncodedReference
 from ..references.prepare import prepare_reference
 from ..references.reference import Reference
@@ -23,11 +27,13 @@ from ..reports.history_file import history_csv
 from ..reports.loss_plot import loss_plot
 from ..reports.summary import describe
 from ..result import TrainingResult
+from ..settings import TrainingSettings
+from ..trainables.context_file import ReferenceContext
 from .before_after import before_after
 
-CONTEXT = "context.safetensors"
-# In the order in which they are written.
-RESULTS = (CONTEXT, "report.json", "info.txt", "history.csv", "loss.png", "mask.png", "before_after.png")
+CONTEXT, LORA, EMBEDDING = "context.safetensors", "lora.safetensors", "embedding.safetensors"
+# In the order in which they are written, after one of the three above.
+RESULTS = ("report.json", "info.txt", "history.csv", "loss.png", "mask.png", "before_after.png")
 MOST_SHOWN = 12  # references in mask.png, which is about 600 pixels high for each
 
 
@@ -50,7 +56,7 @@ def report(result: TrainingResult, device: torch.device, peak_memory_mib: float)
         "device": str(device),
         "coverage": sum(result.coverage) / len(result.coverage),
         "coverages": result.coverage,
-        "tokens": list(result.trained.positive.tokens.shape),
+        **shape_of(result.trained),
         "final_loss": result.trained.info.final_loss,
         "peak_memory_mib": round(peak_memory_mib, 1),
         "evaluation_loss": {
@@ -66,9 +72,25 @@ def report(result: TrainingResult, device: torch.device, peak_memory_mib: float)
     }
 
 
+def name_for(settings: TrainingSettings) -> str:
+    """The file of what the settings are for."""
+    if isinstance(settings, EmbeddingTrainingSettings):
+        return EMBEDDING
+    return LORA if isinstance(settings, LoraTrainingSettings) else CONTEXT
+
+
+def shape_of(trained: ReferenceContext | TrainedLora | TrainedEmbedding) -> dict[str, object]:
+    """How much was trained, by name."""
+    if isinstance(trained, TrainedEmbedding):
+        return {"vectors": {name: list(vectors.shape) for name, vectors in trained.positive.items()}}
+    if isinstance(trained, TrainedLora):
+        return {"lora_rank": trained.rank, "lora_layers": len(trained.plan.layers), "lora_numbers": trained.plan.size}
+    return {"tokens": list(trained.positive.tokens.shape)}
+
+
 def write_results(
     folder: Path,
-    backbone: MiniatureBackbone,
+    backbone: DrawnBackbone,
     references: Iterable[Reference],
     encoded: Sequence[EncodedReference],
     framing: Framing,
@@ -76,7 +98,7 @@ def write_results(
     peak_memory_mib: float,
     notes: tuple[str, ...] = (),
 ) -> list[str]:
-    """All files of a run but its context, and why some could not be written: each is tried, whatever happened to
+    """All files of a run but what was trained, and why some could not be written: each is tried, whatever happened to
     another."""
     figures = report(result, backbone.device, peak_memory_mib)
 

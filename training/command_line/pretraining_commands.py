@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ..epsilon.worlds import WORLD_HELP, world_called
 from ..miniature.backbone import WEIGHTS, MiniatureBackbone
 from ..miniature.judge import WEIGHTS as JUDGE
 from .declared_options import Seed
@@ -29,24 +30,35 @@ Checkpoints = Annotated[
 
 
 def pretrain(
-    output: Annotated[Path, typer.Option(help="Where the weights go.")] = WEIGHTS,
+    world: Annotated[str, typer.Option(help=WORLD_HELP)] = "miniature",
+    output: Annotated[
+        Path | None, typer.Option(help="Where the weights go; the default is where the bundled ones are.")
+    ] = None,
     checkpoints: Checkpoints = CHECKPOINTS,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of the transformer; the default is what the bundled weights had.")
+        int | None, typer.Option(help="Steps of the denoiser; the default is what the bundled weights had.")
     ] = None,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the transformer's steps; needs a C++ compiler.")
+        bool, typer.Option("--compile", help="Compile the denoiser's steps; needs a C++ compiler.")
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Rebuild the miniature's weights from a seed: draw its pictures, train its codec and its transformer."""
-    from ..miniature.pretrain import PretrainingSettings, pretrain
+    """Rebuild the weights of the miniature or of the epsilon world from a seed: draw the pictures, and train."""
+    from ..epsilon import pretrain as epsilon
+    from ..miniature import pretrain as miniature
 
-    chosen = PretrainingSettings(seed=seed, compiled=compiled)
     require_positive(steps=1 if steps is None else steps)
-    require_writable(output.parent)
+    path = output or world_called(world).weights
+    require_writable(path.parent)
     require_writable(checkpoints)
-    pretrain(output, checkpoints, chosen if steps is None else replace(chosen, cycles=(steps,)), progress_lines())
+    if world == "epsilon":
+        chosen = epsilon.UNetSettings(seed=seed, compiled=compiled)
+        chosen = chosen if steps is None else replace(chosen, cycles=(steps,))
+        epsilon.pretrain(path, checkpoints, chosen, progress_lines())
+        return
+    settings = miniature.PretrainingSettings(seed=seed, compiled=compiled)
+    settings = settings if steps is None else replace(settings, cycles=(steps,))
+    miniature.pretrain(path, checkpoints, settings, progress_lines())
 
 
 def pretrain_judge(
@@ -68,6 +80,24 @@ def pretrain_judge(
     chosen = JudgeSettings() if steps is None else JudgeSettings(steps=steps)
     judge = pretrain_judge(output, checkpoints, backbone.codec, chosen, progress_lines())
     typer.echo(table(judge, backbone, ACCURACY_PICTURES, SAMPLES))
+
+
+def judge_samples(
+    world: Annotated[str, typer.Option(help=WORLD_HELP)] = "miniature",
+    samples: Annotated[int, typer.Option(help="How many captions are drawn, one sample each.")] = SAMPLES,
+    guidance: Annotated[float | None, typer.Option(help="Of the samples; the default is the model's own.")] = None,
+) -> None:
+    """Print how often samples of a bundled model show what their captions say, as the judge reads them."""
+    from ..miniature.judge import Judge
+    from ..miniature.judge_accuracy import agreement_with_captions
+
+    require_positive(samples=samples)
+    backbone = world_called(world).load()
+    chosen = backbone.guidance if guidance is None else guidance
+    shares = agreement_with_captions(Judge.load(), backbone, samples, guidance=chosen)
+    typer.echo(
+        "\n".join(["| read | as captions say |", "|---|---|", *(f"| {n} | {s:.2f} |" for n, s in shares.items())])
+    )
 
 
 def progress_lines() -> Callable[[str, int, int, float], None]:

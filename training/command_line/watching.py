@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
-from ..miniature.backbone import MiniatureBackbone, sample, to_pictures
+from ..miniature.backbone import DrawnBackbone, sample, to_pictures
 from ..result import StepReport
 from ..resuming.run_state import CheckpointPlan, TrainingState
-from ..trainables.context_file import ReferenceContext
+from ..trainables.trainable import Trained
 from .errors import is_out_of_memory
 from .outputs import png
 from .stopping_signals import Stopping
@@ -74,7 +74,7 @@ def read_watching(
 @contextmanager
 def watched(
     folder: Path,
-    backbone: MiniatureBackbone,
+    backbone: DrawnBackbone,
     prompt: str,
     size: tuple[int, int],
     watching: Watching,
@@ -128,21 +128,21 @@ def shown_on(bar: Any) -> Callback:
     return show
 
 
-def previews(folder: Path, backbone: MiniatureBackbone, prompt: str, size: tuple[int, int], every: int) -> Callback:
-    """Writes preview_000100.png, always of the same seeds, and context_000100.safetensors."""
+def previews(folder: Path, backbone: DrawnBackbone, prompt: str, size: tuple[int, int], every: int) -> Callback:
+    """Writes preview_000100.png, always of the same seeds, and context_000100.safetensors, or lora_000100."""
 
     def draw(report: StepReport) -> None:
         if report.step % every == 0:
-            context = report.trained()
-            context.save(folder / f"context_{report.step:06}.safetensors")
-            write_atomically(folder / f"preview_{report.step:06}.png", png(preview(backbone, prompt, size, context)))
+            trained = report.trained()
+            trained.save(folder / f"{trained.noun.lower()}_{report.step:06}.safetensors")
+            write_atomically(folder / f"preview_{report.step:06}.png", png(preview(backbone, prompt, size, trained)))
 
     return draw
 
 
-def preview(backbone: MiniatureBackbone, prompt: str, size: tuple[int, int], context: ReferenceContext) -> Image.Image:
-    """What the context draws under its training prompt, one picture beside the other; size is (width, height)."""
-    images = to_pictures(sample(backbone, prompt, PREVIEW_SEEDS, size, context=context, steps=PREVIEW_STEPS))
+def preview(backbone: DrawnBackbone, prompt: str, size: tuple[int, int], trained: Trained) -> Image.Image:
+    """What it draws under its training prompt, one picture beside the other; size is (width, height)."""
+    images = to_pictures(sample(backbone, prompt, PREVIEW_SEEDS, size, context=trained, steps=PREVIEW_STEPS))
     sheet = Image.new("RGB", (size[0] * len(images), size[1]))
     for number, image in enumerate(images):
         sheet.paste(image, (size[0] * number, 0))

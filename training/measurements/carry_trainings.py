@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from ..aims import AimOptions
+from ..embedding_settings import EmbeddingTrainingSettings
 from ..lora_settings import LoraTrainingSettings
 from ..references.augmentation import ImageAugmentation
 from ..settings import TrainingSettings
@@ -77,6 +78,7 @@ TODAY = Recipe(
     ImageAugmentation(flip=False, random_crop=0.0, cut_paste=0.0, backgrounds="its own"),
 )
 DEFAULTS = Recipe()
+EMBEDDING = Recipe(EmbeddingTrainingSettings())
 LORA = Recipe(LoraTrainingSettings())
 AS_IT_IS = AimOptions("this picture, most detail")
 
@@ -91,5 +93,12 @@ TRAININGS: dict[str, Recipe] = {
     "defaults, plain backgrounds": DEFAULTS.but(backgrounds="plain colours"),
     "LoRA": LORA,
     "LoRA without prior preservation": LORA.but(prior_weight=0.0),
+    "embedding": EMBEDDING,
+    "embedding pair": EMBEDDING.but(negative_vectors=8),
     "aim: this picture": Recipe(AS_IT_IS.settings(DEFAULTS.settings), AS_IT_IS.images(DEFAULTS.images)),
+}
+
+# Where a training is at home, if not on every model.
+AT_HOME = {
+    name: "epsilon" for name, recipe in TRAININGS.items() if isinstance(recipe.settings, EmbeddingTrainingSettings)
 }

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ...masking.framing import Framing
 from ...masking.pixels import tensor_of
+from ..epsilon.worlds import WORLDS
 from ..evaluation import EvaluationGrid
 from ..miniature import scene
-from ..miniature.backbone import MiniatureBackbone, sample_each
+from ..miniature.backbone import DrawnBackbone, sample_each
 from ..miniature.judge import Judge
 from ..miniature.scene import SIDE, Scene
 from ..references.augmentation import Augmentation, ImageAugmentation
@@ -28,17 +29,15 @@ GRID_ENTRIES = 24
 
 
 @cache
-def bundled_models() -> tuple[MiniatureBackbone, Judge]:
+def bundled_models(world: str = "miniature") -> tuple[DrawnBackbone, Judge]:
     """Loaded once in each process that measures."""
-    return MiniatureBackbone(), Judge.load()
+    return WORLDS[world].load(), Judge.load()
 
 
 class Yardstick:
     """What is costly is made when it is first asked for, and kept. sampling_steps: of all samples."""
 
-    def __init__(
-        self, backbone: MiniatureBackbone, judge: Judge, seed: int, sampling_steps: int = SAMPLING_STEPS
-    ) -> None:
+    def __init__(self, backbone: DrawnBackbone, judge: Judge, seed: int, sampling_steps: int = SAMPLING_STEPS) -> None:
         self.backbone, self.judge, self.seed, self.sampling_steps = backbone, judge, seed, sampling_steps
         self.reference = scene.draw_reference(seed)
         (person,) = self.reference.people
@@ -99,7 +98,7 @@ def few(seen: Seen) -> Seen:
 
 
 def encoded_scenes(
-    backbone: MiniatureBackbone, scenes: Sequence[Scene], images: ImageAugmentation, seed: int = 0
+    backbone: DrawnBackbone, scenes: Sequence[Scene], images: ImageAugmentation, seed: int = 0
 ) -> list[EncodedReference]:
     """Scenes as references, each under its own prompt; seed: of what chance has to say in the pictures."""
     references = [make_reference(tensor_of(drawn.picture), tensor_of(drawn.mask), drawn.prompt) for drawn in scenes]

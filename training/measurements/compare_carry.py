@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
+from ..epsilon.worlds import WORLDS
 from ..files.atomic_file import write_atomically
-from ..miniature.backbone import WEIGHTS
 from ..miniature.judge import WEIGHTS as JUDGE
 from . import carry_picture
 from .carry_picture import NO_CONTEXT, TRUE_PICTURES, columns_of, keep_sheet
@@ -45,6 +45,7 @@ class Task:
     recipe: Recipe
     folder: Path
     sampling_steps: int
+    world: str = "miniature"
 
 
 def measure(
@@ -54,13 +55,14 @@ def measure(
     trainings: Mapping[str, Recipe] = TRAININGS,
     processes: int = 1,
     sampling_steps: int = SAMPLING_STEPS,
+    world: str = "miniature",
 ) -> list[dict[str, Any]]:
     """The rows of these seeds and trainings. Each is kept in `folder` as soon as it is there, and a picture of each
     reference beside them; rows of other seeds and trainings that are there stay."""
-    measured_with = stamp(sampling_steps)
+    measured_with = stamp(sampling_steps, world)
     kept = _rows_in(folder, measured_with)
     missing = _missing(seeds, folder, trainings, kept)
-    tasks = [Task(seed, names, recipe, folder, sampling_steps) for seed, names, recipe in missing]
+    tasks = [Task(seed, names, recipe, folder, sampling_steps, world) for seed, names, recipe in missing]
     for task, rows in run_each(run_task, tasks, processes):
         for row in rows:
             kept[row.seed, row.training, row.guidance] = _plain(asdict(row) | {"stamp": measured_with})
@@ -75,9 +77,9 @@ def measure(
 
 
 @cache
-def stamp(sampling_steps: int) -> str:
-    """What rows are measured with: their meaning, the miniature, the judge and how samples are drawn."""
-    digest = hashlib.sha256(WEIGHTS.read_bytes() + JUDGE.read_bytes()).hexdigest()[:16]
+def stamp(sampling_steps: int, world: str = "miniature") -> str:
+    """What rows are measured with: their meaning, the model, the judge and how samples are drawn."""
+    digest = hashlib.sha256(WORLDS[world].weights.read_bytes() + JUDGE.read_bytes()).hexdigest()[:16]
     return f"version {VERSION}, weights {digest}, {sampling_steps} sampling steps"
 
 
@@ -100,7 +102,7 @@ def _missing(
 
 def run_task(task: Task) -> list[Row]:
     """Trains and measures, and keeps the samples; the rows of all names."""
-    yard = _yardstick(task.seed, task.sampling_steps)
+    yard = _yardstick(task.seed, task.sampling_steps, task.world)
 
     def keep(name: str, guidance: float, samples: torch.Tensor) -> None:
         if guidance == SHOWN_GUIDANCE:
@@ -118,8 +120,8 @@ def run_task(task: Task) -> list[Row]:
 
 
 @lru_cache(maxsize=1)
-def _yardstick(seed: int, sampling_steps: int) -> Yardstick:
-    return Yardstick(*bundled_models(), seed, sampling_steps)
+def _yardstick(seed: int, sampling_steps: int, world: str) -> Yardstick:
+    return Yardstick(*bundled_models(world), seed, sampling_steps)
 
 
 def sheet_path(folder: Path, seed: int, training: str) -> Path:

@@ -21,6 +21,7 @@ from ...masking.pixels import tensor_of
 from ..diffusion.sampling import Guidance, Region, sample_regions
 from ..files.atomic_file import write_atomically
 from ..miniature import scene
+from ..miniature.autoencoder import CHANNELS
 from ..miniature.backbone import to_pictures
 from ..miniature.background import Backdrop, draw_backdrop
 from ..miniature.identity import Character
@@ -155,7 +156,7 @@ def draw(prompt: str, halves: Halves, guidance: float, sampling_steps: int) -> T
     """[SEEDS,H,W,3] of one prompt, each half with its context."""
     backbone, _ = bundled_models()
     cells = SIDE // 8
-    shape = (backbone.transformer.size.in_channels, cells, cells)
+    shape = (CHANNELS, cells, cells)
     noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in range(SEEDS)])
     conditioning = backbone.encode_prompt(prompt)
     regions = [Region(half_mask(half, cells), conditioning, _tokens_at(context)) for half, context in enumerate(halves)]

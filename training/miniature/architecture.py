@@ -16,6 +16,8 @@ from torch.nn import functional
 
 from ..trainables.padding_slots import free_slots, insert_tokens
 
+WRITTEN_OUT_KEYS = 256
+
 
 @dataclass(frozen=True)
 class TransformerSize:
@@ -53,9 +55,11 @@ class _Attention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Scaled dot-product attention, [B,heads,L,d] each.
 
-    Written out, because the backward pass of torch's fused attention on a CPU took half of a training step on
-    sequences this short (1.4 s of 2.8 s, torch 2.13, two cores).
+    Written out for few keys, because the backward pass of torch's fused attention on a CPU took half of a training step
+    on sequences as short as the miniature's (1.4 s of 2.8 s, torch 2.13, two cores).
     """
+    if k.shape[2] > WRITTEN_OUT_KEYS:
+        return functional.scaled_dot_product_attention(q, k, v)
     weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     return weights.softmax(-1) @ v
 
@@ -185,27 +189,29 @@ class MiniatureTransformer(nn.Module):
     def forward(self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
         """x [B,C,h,w] or [B,C,1,h,w] with even h and w; timestep [B]; context [B,L,D], zero padded;
         tokens [blocks,K,D] or [B,blocks,K,D] take padding slots of each block's own context."""
-        five_dimensional = x.ndim == 5
-        image = x.squeeze(2) if five_dimensional else x
-        batch, channels, height, width = image.shape
-        rows, columns = height // 2, width // 2
-        patches = torch.cat((image, torch.zeros_like(image[:, :1])), dim=1)
-        patches = patches.unflatten(3, (columns, 2)).unflatten(2, (rows, 2)).permute(0, 2, 4, 1, 3, 5)
-        h = self.x_embedder(patches.reshape(batch, rows * columns, -1))
-
-        embedded = sinusoids(timestep, self.size.model_channels).to(h.dtype)[:, None]
-        shared = self.t_embedder[1](embedded)
-        time = self.t_embedding_norm(embedded)
+        h, time, shared, rows, columns = self.embedded(x, timestep)
         rotation = rotary_positions(1, rows, columns, self.size.model_channels // self.size.num_heads, x.device)
-
         free = None if tokens is None else free_slots(context)
         for index, block in enumerate(self.blocks):
             seen = context if tokens is None else insert_tokens(context, tokens[..., index, :, :], free=free)
             h = block(h, time, shared, seen, rotation)
+        return self.unpatched(h, time, shared, x.shape)
 
-        out = self.final_layer(h, time, shared).view(batch, rows, columns, 2, 2, channels)
-        out = out.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, height, width)
-        return out.unsqueeze(2) if five_dimensional else out
+    def embedded(self, x: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor, Tensor, int, int]:
+        """What the blocks are given: patches [B,rows*columns,D], time [B,1,D], shared [B,1,3D]; and rows, columns."""
+        image = x.squeeze(2) if x.ndim == 5 else x
+        rows, columns = image.shape[-2] // 2, image.shape[-1] // 2
+        patches = torch.cat((image, torch.zeros_like(image[:, :1])), dim=1)
+        patches = patches.unflatten(3, (columns, 2)).unflatten(2, (rows, 2)).permute(0, 2, 4, 1, 3, 5)
+        h = self.x_embedder(patches.reshape(len(image), rows * columns, -1))
+        embedded = sinusoids(timestep, self.size.model_channels).to(h.dtype)[:, None]
+        return h, self.t_embedding_norm(embedded), self.t_embedder[1](embedded), rows, columns
+
+    def unpatched(self, h: Tensor, time: Tensor, shared: Tensor, shape: torch.Size) -> Tensor:
+        """The prediction, in the shape of x."""
+        batch, channels, height, width = shape[0], shape[1], shape[-2], shape[-1]
+        out = self.final_layer(h, time, shared).view(batch, height // 2, width // 2, 2, 2, channels)
+        return out.permute(0, 5, 1, 3, 2, 4).reshape(shape)
 
 
 def sinusoids(timestep: Tensor, dim: int) -> Tensor:

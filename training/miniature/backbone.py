@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from PIL import Image
@@ -16,18 +16,32 @@ from torch import Tensor
 from ..adapters.acting import acting, adaptable
 from ..adapters.layers import Layer, adaptable_layers
 from ..adapters.plan import Adapters
+from ..backbone import AdaptableBackbone, TokenBackbone
 from ..conditioning import Conditioning, cat
 from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
 from ..trainables.trainable import Trained
 from .architecture import MiniatureTransformer, TransformerSize
-from .autoencoder import Autoencoder
+from .autoencoder import CHANNELS, Autoencoder
+from .fast_forward import fast_forward
 from .prompt import TagEncoder
 from .scenery import scenery
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
 TIMESTEP_SCALE = 100.0
 GUIDANCE = 1.5  # that the miniature samples with
+
+
+class DrawnBackbone(TokenBackbone, AdaptableBackbone, Protocol):
+    """A model of the drawn world, whose pictures all go through one codec."""
+
+    codec: Autoencoder
+    tags: TagEncoder
+    device: torch.device
+    guidance: float
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Latents [B,16,h,w] to pictures [B,H,W,3] in 0..1."""
 
 
 class MiniatureBackbone(RectifiedFlow):
@@ -63,7 +77,7 @@ class MiniatureBackbone(RectifiedFlow):
 
     @torch.no_grad()
     def encode_prompt(self, prompt: str) -> Conditioning:
-        return Conditioning(self.tags.encode(prompt))
+        return Conditioning(self.tags.encode(prompt)).knowing()
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
@@ -73,11 +87,11 @@ class MiniatureBackbone(RectifiedFlow):
     def predict(
         self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Adapters | None = None
     ) -> Tensor:
-        timestep = level * TIMESTEP_SCALE
+        seen = x_t, level * TIMESTEP_SCALE, conditioning.vectors, conditioning.used_length()
         if not isinstance(trained, Adapters):
-            return self.transformer(x_t, timestep, conditioning.vectors, trained)
+            return fast_forward(self.transformer, *seen, trained)
         with adaptable(self.transformer), acting(trained.to(self.device, torch.float32)):
-            return self.transformer(x_t, timestep, conditioning.vectors)
+            return fast_forward(self.transformer, *seen)
 
     def adaptable_layers(self) -> tuple[Layer, ...]:
         return adaptable_layers(self.transformer)
@@ -89,7 +103,7 @@ def to_pictures(images: Tensor) -> list[Image.Image]:
 
 
 def sample(
-    backbone: MiniatureBackbone,
+    backbone: DrawnBackbone,
     prompt: str,
     seeds: Sequence[int],
     size: tuple[int, int],
@@ -104,7 +118,7 @@ def sample(
 
 @torch.no_grad()
 def sample_each(
-    backbone: MiniatureBackbone,
+    backbone: DrawnBackbone,
     prompts: Sequence[str],
     seeds: Sequence[int],
     size: tuple[int, int],
@@ -121,7 +135,7 @@ def sample_each(
     level.
     """
     width, height = size
-    shape = (backbone.transformer.size.in_channels, height // 8, width // 8)
+    shape = (CHANNELS, height // 8, width // 8)
     noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     noise = torch.stack(noises).to(backbone.device)
 

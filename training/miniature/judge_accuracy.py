@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import scene
 from .autoencoder import Autoencoder
-from .backbone import MiniatureBackbone, sample_each
+from .backbone import GUIDANCE, DrawnBackbone, MiniatureBackbone, sample_each
 from .background import Backdrop
 from .judge import COLOURS, PERSON_WORDS, PLACE, SCENE_WORDS, SLOTS, Judge, Reading, oklab
 from .judge_examples import HELD_OUT, draw_examples, words_to_read
@@ -44,12 +44,12 @@ def accuracy(judge: Judge, count: int, codec: Autoencoder | None = None, seed: i
 
 @torch.no_grad()
 def agreement_with_captions(
-    judge: Judge, backbone: MiniatureBackbone, count: int, seed: int = HELD_OUT
+    judge: Judge, backbone: DrawnBackbone, count: int, seed: int = HELD_OUT, guidance: float = GUIDANCE
 ) -> dict[str, float]:
-    """The share of words that the judge reads in samples of the miniature as the sample's caption names them.
+    """The share of words that the judge reads in samples of the model as the sample's caption names them.
 
-    Both must be right for that: the miniature, which may not draw what it is told, and the judge. Captions are those of
-    `count` scenes with one character that the miniature was not trained on; a colour counts as the word whose middle is
+    Both must be right for that: the model, which may not draw what it is told, and the judge. Captions are those of
+    `count` scenes with one character that the model was not trained on; a colour counts as the word whose middle is
     nearest.
     """
     scenes = _lone_scenes(count, seed)
@@ -58,7 +58,7 @@ def agreement_with_captions(
     found: dict[str, list[bool]] = {}
     for start in range(0, count, BATCH):
         shown = captions[start : start + BATCH]
-        reading = judge.read(sample_each(backbone, shown, range(start, start + len(shown)), size))
+        reading = judge.read(sample_each(backbone, shown, range(start, start + len(shown)), size, guidance=guidance))
         for row, (person, backdrop) in enumerate(scenes[start : start + BATCH]):
             for name, right in agrees(reading, row, person, backdrop).items():
                 found.setdefault(name, []).append(right)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from . import scene
-from .pretraining_settings import PretrainingSettings, Report
+from .pretraining_settings import DenoiserSettings, Report
 from .prompt import PADDED_LENGTH
 
 
@@ -37,7 +37,7 @@ def shuffled_rows(count: int, size: int, seed: int, step: int) -> Tensor:
     return order[place * size : (place + 1) * size]
 
 
-def scene_seeds(settings: PretrainingSettings) -> range:
+def scene_seeds(settings: DenoiserSettings) -> range:
     """The seeds of the scenes of the run."""
     first = settings.seed * 10_000_000
     return range(first, first + settings.pictures)
@@ -47,7 +47,7 @@ def _draw(seed: int) -> numpy.ndarray:
     return numpy.asarray(scene.draw_scene(seed).picture)
 
 
-def draw_pictures(settings: PretrainingSettings, report: Report) -> Tensor:
+def draw_pictures(settings: DenoiserSettings, report: Report) -> Tensor:
     """uint8 pictures [N,3,128,128]."""
     pictures = torch.empty(settings.pictures, 3, scene.SIDE, scene.SIDE, dtype=torch.uint8)
     with ProcessPoolExecutor() as pool:
@@ -58,7 +58,7 @@ def draw_pictures(settings: PretrainingSettings, report: Report) -> Tensor:
     return pictures
 
 
-def plan_captions(settings: PretrainingSettings) -> list[Caption]:
+def plan_captions(settings: DenoiserSettings) -> list[Caption]:
     """The captions of the pictures, without drawing them."""
     planned = (scene.plan_scene(seed) for seed in scene_seeds(settings))
     return [
@@ -73,7 +73,7 @@ def normalised(pictures: Tensor) -> Tensor:
 
 
 def tag_numbers(
-    captions: Sequence[Caption], index: dict[str, int], settings: PretrainingSettings, generator: torch.Generator
+    captions: Sequence[Caption], index: dict[str, int], settings: DenoiserSettings, generator: torch.Generator
 ) -> Tensor:
     """Tag numbers [B,32] with whole captions, whole identities and single tags dropped at random."""
     numbers = torch.full((len(captions), PADDED_LENGTH), -1)

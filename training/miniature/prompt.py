@@ -42,7 +42,25 @@ class TagEncoder(nn.Module):
         known = (numbers >= 0).unsqueeze(-1)
         return torch.where(known, self.norm(self.embedding(numbers.clamp(min=0))), 0)
 
+    def with_vectors(self, numbers: Tensor, vectors: Tensor, strength: float = 1.0) -> Tensor:
+        """As `forward`, with vectors [K,D] in the place of the first K tags that are none.
+
+        strength: of what the vectors are encoded to. Raises ValueError where there is no room for them.
+        """
+        used = (numbers >= 0).sum(1)
+        if int(used.max()) + len(vectors) > numbers.shape[1]:
+            raise ValueError(
+                f"a prompt of {int(used.max())} words and an embedding of {len(vectors)} vectors came, expected "
+                f"{numbers.shape[1]} or fewer together"
+            )
+        places = (used[:, None] + torch.arange(len(vectors), device=numbers.device))[..., None]
+        encoded = (strength * self.norm(vectors)).expand(len(numbers), -1, -1)
+        return self(numbers).scatter(1, places.expand_as(encoded), encoded)
+
     def encode(self, prompt: str) -> Tensor:
-        numbers = [self.index[tag] for tag in self.tags(prompt)]
-        padded = torch.tensor([numbers + [-1] * (PADDED_LENGTH - len(numbers))], device=self.embedding.weight.device)
-        return self(padded)
+        return self(self.numbers(prompt))
+
+    def numbers(self, prompt: str) -> Tensor:
+        """The numbers [1,32] of a prompt's tags."""
+        known = [self.index[tag] for tag in self.tags(prompt)]
+        return torch.tensor([known + [-1] * (PADDED_LENGTH - len(known))], device=self.embedding.weight.device)

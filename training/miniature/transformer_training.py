@@ -17,7 +17,7 @@ from torch.nn import functional
 from .architecture import MiniatureTransformer
 from .backbone import TIMESTEP_SCALE
 from .pretraining_pictures import Caption, shuffled_rows, step_generator, tag_numbers
-from .pretraining_settings import PretrainingSettings
+from .pretraining_settings import DenoiserSettings, PretrainingSettings
 from .prompt import TagEncoder
 
 
@@ -72,7 +72,7 @@ class TransformerTraining:
         for optimiser in self._optimisers:
             optimiser.zero_grad()
             for group in optimiser.param_groups:
-                group["lr"] = self._settings.learning_rate * _rate(number, self._settings)
+                group["lr"] = self._settings.learning_rate * rate_at(number, self._settings)
         loss.backward()
         nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         for optimiser in self._optimisers:
@@ -114,8 +114,8 @@ def _optimisers(transformer: nn.Module, tags: nn.Module, settings: PretrainingSe
     return [muon, adamw]
 
 
-def _rate(step: int, settings: PretrainingSettings) -> float:
-    """In each cycle: warm-up, then constant, then a linear decay over its last share."""
+def rate_at(step: int, settings: DenoiserSettings) -> float:
+    """The share of the learning rate, in each cycle: warm-up, then constant, then a linear decay over its last part."""
     cycle = iter(settings.cycles)
     length = next(cycle)
     while step >= length:

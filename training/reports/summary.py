@@ -43,7 +43,7 @@ def describe(result: TrainingResult, peak_memory_mib: float = 0.0, notes: tuple[
         f"({_change(before.inside, after.inside)})",
         f"evaluation loss outside the mask: {before.outside:.4f} before, {after.outside:.4f} after "
         f"({_change(before.outside, after.outside)})",
-        f"leak: {after.leak:.3f} (how far the context moves what the mask leaves out; 0 is not at all)",
+        f"leak: {after.leak:.3f} (how far the {result.trained.noun} moves what the mask leaves out; 0 is not at all)",
         *_unseen_line(before, after),
         f"final loss: {'not measured' if info.final_loss is None else f'{info.final_loss:.4f}'} (mean of the last "
         f"{min(FINAL_LOSS_STEPS, len(result.history.losses))} steps)",
@@ -115,7 +115,7 @@ def verdict(result: TrainingResult) -> str:
             "more steps would help"
         )
     if result.after.unseen is not None and result.before.unseen:
-        return _how_it_carries(result.before, result.after)
+        return _how_it_carries(result.before, result.after, result.trained.larger)
     said = f"the evaluation loss inside the mask fell by {fell:.0%}"
     if fell < LEARNED_LITTLE:
         return f"learned little: {said}; try more steps or a higher learning rate"
@@ -124,7 +124,7 @@ def verdict(result: TrainingResult) -> str:
     return f"learned well: {said}"
 
 
-def _how_it_carries(before: Evaluation, after: Evaluation) -> str:
+def _how_it_carries(before: Evaluation, after: Evaluation, larger: str) -> str:
     """By the views that training never saw, not by the reference itself."""
     assert before.unseen is not None and after.unseen is not None and after.unseen_leak is not None
     unseen = 1 - after.unseen / before.unseen
@@ -135,7 +135,7 @@ def _how_it_carries(before: Evaluation, after: Evaluation) -> str:
             return (
                 f"knows one picture by heart: {said}; choose the aim 'new pictures', raise cut_paste, or add pictures"
             )
-        return f"carries little: {said}; try more steps, more tokens, or a mask closer to the character"
+        return f"carries little: {said}; try more steps, {larger}, or a mask closer to the character"
     if after.unseen_leak > FOLLOWS:
         return (
             f"carries the character, but changes what is around it: {said}, leak {after.unseen_leak:.2f}; raise "
@@ -183,8 +183,8 @@ def hints(result: TrainingResult) -> list[str]:
     named = identity_tags(result.trained.info.prompt.replace("\n", ","))
     if named:
         found.append(
-            f"the training prompt names {first_of(map(quoted, named), SHOWN)}: what it names the context need not "
-            "carry, so leave out the words for hair, eyes and clothes"
+            f"the training prompt names {first_of(map(quoted, named), SHOWN)}: what it names the "
+            f"{result.trained.noun} need not carry, so leave out the words for hair, eyes and clothes"
         )
     before, after = result.before, result.after
     if after.inside > 0.97 * before.inside:
@@ -196,5 +196,8 @@ def hints(result: TrainingResult) -> list[str]:
     if earlier and _mean(tail) > _mean(earlier):
         found.append("the loss rose at the end; try a lower learning rate")
     if before.outside > 0 and after.leak > 0.25:
-        found.append(f"the context changes what the mask leaves out (leak {after.leak:.2f}); try a higher prior weight")
+        found.append(
+            f"the {result.trained.noun} changes what the mask leaves out (leak {after.leak:.2f}); try a higher prior "
+            "weight"
+        )
     return found

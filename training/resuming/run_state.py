@@ -26,8 +26,8 @@ LIMITS = Limits(
     dtypes=(torch.float32, torch.int64, torch.uint8),
     header_bytes=2**24,  # its record has three numbers for each step
     tensors=8192,
-    tensor_bytes=2**27,
-    total_bytes=3 * 2**28,  # what is trained, its average, the best of it and two moments of the optimiser
+    tensor_bytes=2**30,  # a LoRA of rank 180 on Anima
+    total_bytes=5 * 2**30,  # what is trained, its average, the best of it and two moments of the optimiser
     metadata_length=2**24,
     largest_by_name={"optimiser": math.inf, "generator": 255, "updates": 1e9},
 )

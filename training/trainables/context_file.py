@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -52,6 +53,8 @@ class ReferenceContext:
     positive: ContextTokens
     negative: ContextTokens | None = None
     info: TrainingInfo = TrainingInfo()
+    noun: ClassVar[str] = "context"
+    larger: ClassVar[str] = "more tokens"
 
     def __post_init__(self) -> None:
         negative = self.negative

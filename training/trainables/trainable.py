@@ -18,6 +18,14 @@ class Trained(Protocol):
     """What a trainable exports: what goes on the wire and into a file, on the CPU."""
 
     @property
+    def noun(self) -> str:
+        """What sentences call it, and files in small letters."""
+
+    @property
+    def larger(self) -> str:
+        """What gives it more room, in words."""
+
+    @property
     def info(self) -> TrainingInfo: ...
 
     def summary(self) -> str:

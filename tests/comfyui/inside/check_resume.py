@@ -16,7 +16,7 @@ from comfy_api.latest import io
 from small_models import anima, clip, raises, vae
 
 from anima_fast_train.masking.framing import Framing
-from anima_fast_train.nodes import training_run as train_module
+from anima_fast_train.nodes import watched_run as train_module
 from anima_fast_train.nodes.folders.checkpoints import FOLDER, CheckpointOptions, checkpoint_path
 from anima_fast_train.nodes.live.progress import LiveProgress
 from anima_fast_train.nodes.options.training_options import TrainingOptions

@@ -10,7 +10,8 @@ from small_models import anima, clip, noise, raises, vae
 from anima_fast_train.masking.framing import Framing
 from anima_fast_train.nodes.models.backbone import ModelBackbone, training_backbone
 from anima_fast_train.nodes.options.training_options import TrainingOptions
-from anima_fast_train.nodes.training_run import OUT_OF_MEMORY_NOTE, train_on_references, train_within_memory
+from anima_fast_train.nodes.training_run import train_on_references
+from anima_fast_train.nodes.watched_run import OUT_OF_MEMORY_NOTE, train_within_memory
 from anima_fast_train.training.references.background_source import PLACES
 from anima_fast_train.training.references.drawn_backgrounds import DRAWING_STEPS
 from anima_fast_train.training.references.encode import UNCHANGED, EncodedReference, encode_references

@@ -1,0 +1,99 @@
+"""What `bench` and `estimate` count is what a step does, and they say what they were asked."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+from typer.testing import CliRunner
+
+from anima_fast_train.training.command_line.application import app
+from anima_fast_train.training.fast_path.block import Kept
+from anima_fast_train.training.measurements.bench import BareStep
+from anima_fast_train.training.measurements.bench_model import ANIMA, Preset, RandomBackbone
+from anima_fast_train.training.miniature.architecture import MiniatureTransformer, TransformerSize
+
+SMALL = Preset(
+    TransformerSize(model_channels=64, num_blocks=3, num_heads=2, crossattn_emb_channels=48, adaln_lora_dim=16),
+    side=256,
+    prompt_length=64,
+    dtype=torch.float32,
+    batch=2,
+)
+
+
+def attention(q: tuple[int, ...], k: tuple[int, ...], *_: object, products: int = 2, **__: object) -> int:
+    rows, heads, length, dim = q
+    return 2 * products * rows * heads * length * k[2] * dim
+
+
+class Operations(TorchDispatchMode):
+    """Counts as torch's counter does, which leaves out attention on a CPU and does not go through a backward pass
+    within another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = function(*args, **(kwargs or {}))
+        packet = function._overloadpacket
+        if packet is torch.ops.aten._scaled_dot_product_flash_attention_for_cpu:
+            self.total += attention(args[0].shape, args[1].shape)
+        elif packet is torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward:
+            # The scores again, then the gradients of weights, queries, keys and values.
+            self.total += attention(args[1].shape, args[2].shape, products=5)
+        elif packet in flop_registry:
+            self.total += flop_registry[packet](*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+@pytest.mark.parametrize("kept", list(Kept))
+def test_operations_counted_from_the_shapes_are_those_that_a_step_does(kept: Kept) -> None:
+    backbone = RandomBackbone(SMALL, torch.device("cpu"))
+    backbone.kept = [kept] * 3
+    step, shape = BareStep(backbone), SMALL.shape()
+    with Operations() as forward:
+        loss = step.forward()
+    with Operations() as backward:
+        loss.backward()
+    assert forward.total == pytest.approx(shape.forward(), rel=0.01)
+    assert backward.total == pytest.approx(shape.backward(backbone.kept), rel=0.02)
+
+
+def test_parameters_are_counted_too() -> None:
+    with torch.device("meta"):
+        expected = sum(weight.numel() for weight in MiniatureTransformer(ANIMA).parameters() if weight.ndim > 1)
+    shape = Preset(ANIMA, 512, 512, torch.bfloat16).shape()
+    assert shape.parameters == pytest.approx(expected, rel=0.001)
+    assert 1.9e9 < expected < 2.1e9  # "about two billion"
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_bench_says_what_it_measured() -> None:
+    options = ("--size", "64", "--batch", "1", "--blocks", "2", "--rounds", "1", "--kept", "no_hidden", "--json")
+    result = json.loads(run("bench", *options))
+    assert (result["blocks"], result["side"], result["batch"], result["kept"]) == (2, 64, 1, "NO_HIDDEN")
+    assert result["forward"] > 0 and result["backward"] > 0 and result["plain_step"] > 0
+    assert result["floor"] == pytest.approx(result["operations"] / result["matrix_per_second"])
+    assert 0 < result["peak_bytes"] < result["plain_peak_bytes"]
+
+
+def test_an_estimate_names_all_levels_and_what_fits() -> None:
+    lines = run("estimate", "--size", "512", "--batch", "4", "--free", "4").splitlines()
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        *(kept.name.lower() for kept in Kept),
+        "chosen for what is free",
+    ]
+    assert float(lines[-1].split(": ")[1].split(" GiB")[0]) < 4
+    memory = [float(line.split(": ")[1].split(" GiB")[0]) for line in lines[1:-1]]
+    assert memory == sorted(memory, reverse=True)

@@ -1,0 +1,42 @@
+"""What a device can do at most, measured: a large matrix product in the precision at hand, and a large copy."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+ROUNDS = 5
+
+
+def wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds_of(work: Callable[[], object], device: torch.device, rounds: int = ROUNDS) -> float:
+    """The median of several runs after one that warms up."""
+    times = []
+    for _ in range(rounds + 1):
+        wait_for(device)
+        started = time.perf_counter()
+        work()
+        wait_for(device)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
+
+
+def matrix_ceiling(rows: int, width: int, dtype: torch.dtype, device: torch.device) -> float:
+    """Operations a second of a product of [rows, width] and [width, 4 width], the largest of a block."""
+    left = torch.randn(rows, width, device=device).to(dtype)
+    right = torch.randn(width * 4, width, device=device).to(dtype)
+    return 8 * rows * width * width / seconds_of(lambda: torch.nn.functional.linear(left, right), device)
+
+
+def copy_ceiling(device: torch.device, count: int = 2**26) -> float:
+    """Bytes a second that a copy reads and writes."""
+    source = torch.zeros(count, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / seconds_of(lambda: target.copy_(source), device)
