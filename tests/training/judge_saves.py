@@ -66,6 +66,7 @@ def killed(folder: Path, seconds: float) -> tuple[list[str], list[str]]:
 
 def judge(count: int, seed: int, folder: Path) -> dict[str, object]:
     """Raises AssertionError where a file is broken or gone."""
+    torch.set_num_threads(1)  # or a fork waits for threads that it does not have
     chance, cut_off, files = random.Random(f"saves {seed}"), 0, 0
     for _ in range(count):
         saved, renamed = killed(folder, chance.uniform(0, LONGEST_LIFE))
