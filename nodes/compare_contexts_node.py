@@ -43,9 +43,11 @@ class CompareContexts(io.ComfyNode):
             ],
             is_output_node=True,
             inputs=[
-                io.Model.Input("model", tooltip="The Anima model to sample with. It is not changed."),
-                io.Clip.Input("clip", tooltip="Anima's text encoder."),
-                io.Vae.Input("vae", tooltip="Anima's VAE."),
+                io.Model.Input(
+                    "model", tooltip="The model to sample with, of the contexts' family. It is not changed."
+                ),
+                io.Clip.Input("clip", tooltip="The model's text encoder."),
+                io.Vae.Input("vae", tooltip="The model's VAE."),
                 io.Autogrow.Input(
                     "contexts",
                     template=io.Autogrow.TemplateNames(

@@ -22,7 +22,7 @@ class PatchModel(io.ComfyNode):
             node_id="AnimaFastTrainPatchModel",
             display_name="Patch Model",
             category=USE,
-            description="Lets Anima read a trained context beside the prompt. Chain several to combine contexts.",
+            description="Lets a model read a trained context beside the prompt. Chain several to combine contexts.",
             search_aliases=[
                 "apply context",
                 "use context",
@@ -34,7 +34,9 @@ class PatchModel(io.ComfyNode):
             ],
             inputs=[
                 io.Model.Input(
-                    "model", tooltip="The Anima model to sample with. LoRA loaders may come before or after this node."
+                    "model",
+                    tooltip="The model to sample with, of the family that the context was trained on. LoRA loaders may "
+                    "come before or after this node.",
                 ),
                 Context.Input("context", tooltip="A context from a training node or from Load Context."),
                 *scale_and_window(),

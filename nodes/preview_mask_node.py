@@ -18,6 +18,7 @@ from ..training.references.prepare import prepare_reference
 from ..training.references.reference_list import ReferenceList
 from ..training.settings import TrainingSettings
 from .estimate import NO_MODEL, estimate_training
+from .models.families import family_of
 from .models.family import CELL_PIXELS
 from .node_schema import MASK, node_schema
 from .options.declared_inputs import widget
@@ -93,6 +94,8 @@ class PreviewTrainingMask(io.ComfyNode):
     ) -> io.NodeOutput:
         options = options or TrainingOptions()
         framing = options.framing_of(inputs)
+        if model is not None:
+            framing = family_of(model).framed(framing)
         sheets, latent_masks = [], []
         for reference in join_references(masked_references(reference_image, training_mask, options), references):
             prepared = prepare_reference(reference, framing)

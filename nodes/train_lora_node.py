@@ -14,6 +14,7 @@ from ..training.references.reference_list import ReferenceList
 from ..training.run_options import settings_in
 from .folders.loras import lora_names
 from .lora_run import LoraFiles, train_lora_on_references
+from .models.families import family_of
 from .node_schema import TRAIN, node_schema
 from .options.declared_inputs import in_order
 from .options.training_options import TrainingOptions
@@ -88,7 +89,7 @@ class MaskTrainLora(io.ComfyNode):
         return train_lora_on_references(
             (model, clip, vae),
             join_references(own, references),
-            options.framing_of(inputs),
+            family_of(model).framed(options.framing_of(inputs)),
             with_lora(options.training_settings(inputs), lora),
             options,
             options.augmentation_of(training_prompt, inputs),
@@ -114,7 +115,8 @@ def lora_inputs() -> list[io.Input]:
         "here, whoever trained it.",
         advanced=True,
     )
-    sockets = {each.id: each for each in (*model_sockets(), *reference_sockets(masked=True), prefix, start)}
+    models = model_sockets("Chroma, Cosmos-Predict2, Z-Image, Lumina 2, Qwen-Image or Flux")
+    sockets = {each.id: each for each in (*models, *reference_sockets(masked=True), prefix, start)}
     shared = [each for each in settings_in(of_training_nodes=True) if each.node_id not in OF_TOKENS]
     settings = (*shared, *settings_of(LoraSettings), *settings_of(LoraFileSettings))
     return in_order(settings, LORA_NODE, sockets, "aim", FIXED_SEED)

@@ -13,6 +13,7 @@ from ..training.references.reference_list import ReferenceList
 from ..training.run_options import settings_in
 from ..training.settings import TrainingSettings
 from ..training.trainables.context_file import ReferenceContext
+from .models.families import token_family_of
 from .node_schema import TRAIN, node_schema
 from .options.declared_inputs import in_order
 from .options.training_options import TrainingOptions
@@ -34,11 +35,14 @@ class TrainContextTokens(io.ComfyNode):
             node_id="AnimaFastTrainReferenceContext",
             display_name="Anima Train (no LoRA)",
             category=TRAIN,
-            description="Learns a whole picture, its style or its place, as context tokens that Anima reads beside the "
-            "prompt. The model stays as it is. For a character, Anima MaskTrain leaves the background out.",
+            description="Learns a whole picture, its style or its place, as context tokens that the model reads "
+            "beside the prompt. The model stays as it is. For a character, Anima MaskTrain leaves the background out.",
             search_aliases=[
                 "style",
                 "anima",
+                "sdxl",
+                "illustrious",
+                "noobai",
                 "train",
                 "whole picture",
                 "textual inversion",
@@ -82,10 +86,14 @@ class MaskTrainContextTokens(io.ComfyNode):
             node_id="AnimaFastTrainMaskedReferenceContext",
             display_name="Anima MaskTrain",
             category=TRAIN,
-            description="Learns what a mask selects in a reference picture as context tokens that Anima reads beside "
-            "the prompt. What the mask leaves out stays as the model draws it.",
+            description="Learns what a mask selects in a reference picture as context tokens that the model reads "
+            "beside the prompt. What the mask leaves out stays as the model draws it.",
             search_aliases=[
                 "anima",
+                "sdxl",
+                "illustrious",
+                "noobai",
+                "chroma",
                 "character",
                 "train",
                 "lora",
@@ -133,7 +141,8 @@ def train_by_inputs(
     inputs: dict[str, Any],
 ) -> io.NodeOutput:
     """Trains as Training Options and the node's own widgets, by their ids, say. Raises ValueError in one sentence."""
-    settings, framing = options.training_settings(inputs), options.framing_of(inputs)
+    family = token_family_of(models[0])
+    settings, framing = options.training_settings(inputs), family.framed(options.framing_of(inputs))
     augmentation = options.augmentation_of(training_prompt, inputs)
     return train_on_references(*models, references, framing, settings, options, augmentation)
 
@@ -144,13 +153,20 @@ def training_inputs(masked: bool) -> list[io.Input]:
     return in_order(settings_in(of_training_nodes=True), TRAINING_NODES, sockets, "aim", FIXED_SEED)
 
 
-def model_sockets() -> list[io.Input]:
+def model_sockets(families: str = "Chroma or Cosmos-Predict2") -> list[io.Input]:
+    """families: those beside Anima and Stable Diffusion, in words."""
     return [
-        io.Model.Input("model", tooltip="Anima, with the LoRAs you sample with. It is not changed."),
-        io.Clip.Input(
-            "clip", tooltip="Anima's text encoder: qwen_3_06b_base.safetensors, loaded with type stable_diffusion."
+        io.Model.Input(
+            "model",
+            tooltip=f"Anima, SDXL (Illustrious and NoobAI too), SD 1.5, {families}, with the LoRAs you sample with. It "
+            "is not changed.",
         ),
-        io.Vae.Input("vae", tooltip="Anima's VAE: qwen_image_vae.safetensors."),
+        io.Clip.Input(
+            "clip",
+            tooltip="The model's text encoder. Anima's is qwen_3_06b_base.safetensors, loaded with type "
+            "stable_diffusion.",
+        ),
+        io.Vae.Input("vae", tooltip="The model's VAE. Anima's is qwen_image_vae.safetensors."),
     ]
 
 

@@ -18,6 +18,8 @@ OFFICIAL_NAMES = {
     make_checkpoints.MODEL_FILE: "diffusion_models/anima-base-v1.0.safetensors",
     make_checkpoints.CLIP_FILE: "text_encoders/qwen_3_06b_base.safetensors",
     make_checkpoints.VAE_FILE: "vae/qwen_image_vae.safetensors",
+    # SDXL's CLIP-G has 700 million parameters; the nodes ask a model what it is, so that a small SD 1.5 stands for it.
+    make_checkpoints.CHECKPOINT_FILE: "checkpoints/sd_xl_base_1.0.safetensors",
 }
 PACK_FOLDER = "ComfyUI-AnimaFastTrain"  # as git clone names it
 CONTEXTS = "anima_contexts"

@@ -23,7 +23,17 @@ from saved_workflow import (
 
 OBJECT_INFO = recorded_object_info()
 LARGEST_THUMBNAIL = 150_000  # bytes
-LOADERS = {"UNETLoader": "unet_name", "CLIPLoader": "clip_name", "VAELoader": "vae_name"}
+LOADERS = {
+    "UNETLoader": "unet_name",
+    "CLIPLoader": "clip_name",
+    "VAELoader": "vae_name",
+    "CheckpointLoaderSimple": "ckpt_name",
+}
+# Where official files lie: Anima's by their folders, those of other families by themselves.
+SOURCES = (
+    "circlestone-labs/Anima/resolve/main/split_files/{directory}/{name}",
+    "stabilityai/stable-diffusion-xl-base-1.0/resolve/main/{name}",
+)
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
@@ -54,6 +64,7 @@ def test_there_is_an_example_for_every_task() -> None:
         "let_go_of_the_context_near_the_end",
         "a_character_and_a_style_in_one_context",
         "your_character_as_a_masked_lora",
+        "a_character_for_sdxl",
     }
 
 
@@ -145,10 +156,7 @@ def test_official_files_come_with_their_links(workflow: SavedWorkflow) -> None:
         if node["type"] in LOADERS:
             (file,) = node["properties"]["models"]
             assert file["name"] == workflow.widgets(node)[LOADERS[node["type"]]]
-            assert re.fullmatch(
-                rf"https://huggingface\.co/circlestone-labs/Anima/resolve/main/split_files/{file['directory']}/{re.escape(file['name'])}",
-                file["url"],
-            )
+            assert file["url"] in [f"https://huggingface.co/{source.format_map(file)}" for source in SOURCES]
 
 
 def test_a_fresh_comfyui_has_every_picture(workflow: SavedWorkflow) -> None:

@@ -32,12 +32,14 @@ class Conditioning:
 
     vectors: [B,L,D]. extras: whatever else the family's model is given with them, by name, a row for each: a pooled
     vector [B,P], sizes, an attention mask. to_one_length: how prompts of different lengths come to share a batch.
+    words: between which two vectors the text's own words stand, where others than zeros stand around them.
     used: how many vectors are left without the zeros that end every row, where that is known.
     """
 
     vectors: Tensor
     extras: Mapping[str, Tensor] = field(default_factory=dict)
     to_one_length: LengthRule = pad_with_zeros
+    words: tuple[int, int] | None = None
     used: int | None = None
 
     def __len__(self) -> int:

@@ -14,6 +14,7 @@ from ...training.trainables.context_file import ReferenceContext
 from ...training.trainables.context_tokens import ContextTokens, level_range
 from ...training.trainables.scale_schedule import ScaleSchedule, SigmaCurve
 from .families import token_family_of
+from .noise import ModelNoise
 from .token_source import TokenPatch, TokenSet
 
 LARGEST_SCALE = 3.0  # that the nodes offer
@@ -81,6 +82,7 @@ class AppliedContext:
 def check_fits(model: ModelPatcher, context: ReferenceContext) -> None:
     """Raises ValueError where the model has no way in or the context was trained for another model."""
     family = token_family_of(model)
+    ModelNoise(model.get_model_object("model_sampling"))
     context.check_fits(*family.context_shape(model.model), family.name)
 
 

@@ -1,9 +1,9 @@
 """The trainer's view of a model of ComfyUI: what the user wired, frozen, with what is trained as the only thing that
 learns.
 
-LoRA patches, model patches and sampling shifts of the wired model act in training as they do in sampling. ComfyUI moves
-the models: text encoder and VAE are loaded while they encode, and leave the GPU when the first prediction loads the
-model. Whatever is changed for training is undone by `close`, after success, failure and cancel alike.
+LoRA and model patches and sampling shifts of the wired model act in training as in sampling. ComfyUI moves the models:
+text encoder and VAE are loaded while they encode, and leave the GPU when the first prediction loads the model. Whatever
+is changed for training is undone by `close`, after success, failure and cancel alike.
 """
 
 from __future__ import annotations
@@ -51,9 +51,8 @@ class ModelBackbone:
         self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
         self.scenery, self.guidance = self.family.scenery, self.family.guidance
         self.noise = ModelNoise(model.get_model_object("model_sampling"))
-        self.level_shift = self.noise.level_shift
         self.model = training_clone(model, precision)
-        self.clip, self.vae = clip, vae
+        self.level_shift, self.clip, self.vae = self.noise.level_shift, clip, vae
         self._was_loaded = is_loaded(self.model)
         self.num_blocks, self.context_dim = self.family.context_shape(model.model)
         self.recompute = recompute
@@ -99,14 +98,16 @@ class ModelBackbone:
         self.on_phase("encoding the prompt")
         self._leave_training()
         with torch.inference_mode():
-            [encoded, extras], *_ = self.clip.encode_from_tokens_scheduled(self.clip.tokenize(prompt))
+            tokens = self.clip.tokenize(prompt)
+            [encoded, extras], *_ = self.clip.encode_from_tokens_scheduled(tokens)
             if self.family.encodes_with_model:
                 if not is_loaded(self.model):
                     self.on_phase("loading the model")  # whose adapter the prompt goes through
                 management.load_models_gpu([self.model])
             conditioning = self.family.conditioning(self.model.model, encoded, extras, self.model.load_device)
-        copied = {name: copy_outside_inference(tensor) for name, tensor in conditioning.extras.items()}
-        return replace(conditioning, vectors=copy_outside_inference(conditioning.vectors), extras=copied)
+        vectors, *copied = map(copy_outside_inference, (conditioning.vectors, *conditioning.extras.values()))
+        extras = dict(zip(conditioning.extras, copied, strict=True))
+        return replace(conditioning, vectors=vectors, extras=extras, words=self.family.words_of(tokens))
 
     def adaptable_layers(self) -> tuple[Layer, ...]:
         """Of the model without the patches that are merged into it when it is loaded."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor, nn
 
+from ...masking.framing import Framing
 from ...training.conditioning import Conditioning, LengthRule
 from ...training.fast_path.memory_plan import Activations
 from ...training.references.scenery import Scenery
@@ -74,6 +76,14 @@ class ModelFamily(ABC):
         self, base: BaseModel, encoded: Tensor, extras: Mapping[str, Any], device: torch.device
     ) -> Conditioning:
         """The Conditioning, float32, that the text encoder's output [1,L,D] and its `extras` make."""
+
+    def framed(self, framing: Framing) -> Framing:
+        """The same for pictures whose sides this family can take."""
+        return replace(framing, multiple=self.size_multiple)
+
+    def words_of(self, tokens: Mapping[str, Any]) -> tuple[int, int] | None:
+        """Between which vectors the words of a tokenized text stand, where others than zeros stand around them."""
+        return None
 
     def made_up_prompt(self, base: BaseModel, generator: torch.Generator) -> Conditioning:
         """Of a few words' length, for a step that is only to be timed."""

@@ -7,16 +7,17 @@ from typing import Any
 from comfy.ldm.wan.vae import WanVAE
 
 # What ComfyUI's tokenizers call the text encoders that they are made for.
-ENCODERS = ("clip_l", "clip_g", "clip_h", "t5xxl", "qwen3_06b")
+ENCODERS = ("clip_l", "clip_g", "clip_h", "t5xxl", "qwen3_06b", "qwen3_4b", "qwen25_7b", "gemma2_2b")
 
 
 def check_clip(clip: Any, encoders: set[str], expected: str, width: int | None = None) -> None:
     """Raises ValueError where `clip` is not of these text encoders alone, or the T5 among them gives vectors of another
     width."""
     tokenizer = getattr(clip, "tokenizer", None)
-    came = {name for name in ENCODERS if hasattr(tokenizer, name)}
-    t5_width = getattr(getattr(tokenizer, "t5xxl", None), "embedding_size", None)
-    if came != encoders or width not in (None, t5_width):
+    # Some of ComfyUI's tokenizers put clip_ before the name of whatever they are for.
+    parts = {name: getattr(tokenizer, name, getattr(tokenizer, f"clip_{name}", None)) for name in ENCODERS}
+    came = {name for name, part in parts.items() if part is not None}
+    if came != encoders or width not in (None, getattr(parts["t5xxl"], "embedding_size", None)):
         came_as = "nothing" if clip is None else type(getattr(clip, "cond_stage_model", clip)).__name__
         raise ValueError(f"the text encoder is {came_as}, expected {expected}")
 

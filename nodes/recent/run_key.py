@@ -21,7 +21,7 @@ from ..options.training_options import TrainingOptions
 
 ROOT = Path(__file__).parents[2]
 # The code that decides what a training learns; other code gives other tokens.
-TRAINS = ("masking", "training", "nodes/anima", "nodes/models")
+TRAINS = ("masking", "training", *(f"nodes/{room}" for room in ("anima", "cosmos", "joint", "models", "unet")))
 # What a patcher may carry that changes a model in ways which cannot be compared.
 UNKNOWN = ("hook_patches", "injections", "attachments", "additional_models", "forced_hooks", "weight_wrapper_patches")
 

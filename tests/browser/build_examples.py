@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 from comfyui_installation import HOW_TO_GET_IT, find_installation
 from example_graphs import EXAMPLES
 from example_server import frontend_server
+from family_graphs import FAMILY_EXAMPLES
 from frontend_page import SETTINGS, FrontendPage, launch
 from graph_parts import Example
 from lora_graphs import LORA_EXAMPLES
@@ -29,7 +30,8 @@ from reference_graphs import REFERENCE_EXAMPLES
 
 FOLDER = Path(__file__).parents[2] / "example_workflows"
 PHOTOGRAPHS = Path(__file__).parent / "output" / "examples"
-ALL = {example.name: example for example in (*EXAMPLES, *REFERENCE_EXAMPLES, *PLACING_EXAMPLES, *LORA_EXAMPLES)}
+GRAPHS = (*EXAMPLES, *REFERENCE_EXAMPLES, *PLACING_EXAMPLES, *LORA_EXAMPLES, *FAMILY_EXAMPLES)
+ALL = {example.name: example for example in GRAPHS}
 
 
 def main(names: list[str]) -> None:

@@ -154,7 +154,15 @@ def cards(empty: Image.Image) -> dict[str, str]:
         "16_your_character_as_a_masked_lora": card(
             "One picture and a mask<br>become a LoRA", shown(dimmed, 340, 425), context_file("my_character<br>LoRA")
         ),
+        "17_a_character_for_sdxl": card(
+            "A character for SDXL,<br>Illustrious or NoobAI", shown(dimmed, 340, 425), checkpoint_file()
+        ),
     }
+
+
+def checkpoint_file() -> str:
+    """Nothing is shown as a result: no model of this family has been trained here."""
+    return '<div class="file">my_sdxl_character<br>.safetensors<br><small>beside your own checkpoint</small></div>'
 
 
 def context_file(name: str) -> str:

@@ -107,9 +107,13 @@ def prompt(text: str, key: str = "positive", title: str = "What to draw") -> Nod
     return Node(key, "CLIPTextEncode", {"text": text}, title, (270, 130), "green")
 
 
-def draw(number: int, wanted: Sequence[Node], *more: Node) -> Group:
-    """Anima as ComfyUI's own template samples it. wanted: what comes before the negative prompt; more: what comes after
-    the picture."""
+AVOID = "worst quality, low quality, score_1, score_2, score_3, blurry, jpeg artifacts, sepia"
+SAMPLING = {"steps": 30, "cfg": 4.0, "sampler_name": "er_sde", "scheduler": "simple"}
+
+
+def draw(number: int, wanted: Sequence[Node], *more: Node, avoid: str = AVOID, **sampling: Any) -> Group:
+    """Anima as ComfyUI's own template samples it, or with other widgets of KSampler. wanted: what comes before the
+    negative prompt; more: what comes after the picture."""
     return Group(
         f"{number} · Draw with it",
         DRAW,
@@ -119,7 +123,7 @@ def draw(number: int, wanted: Sequence[Node], *more: Node) -> Group:
                 Node(
                     "negative",
                     "CLIPTextEncode",
-                    {"text": "worst quality, low quality, score_1, score_2, score_3, blurry, jpeg artifacts, sepia"},
+                    {"text": avoid},
                     "What to avoid",
                     (270, 110),
                     "red",
@@ -128,14 +132,7 @@ def draw(number: int, wanted: Sequence[Node], *more: Node) -> Group:
                 Node(
                     "sampler",
                     "KSampler",
-                    {
-                        "seed": 1,
-                        "control_after_generate": "randomize",
-                        "steps": 30,
-                        "cfg": 4.0,
-                        "sampler_name": "er_sde",
-                        "scheduler": "simple",
-                    },
+                    {"seed": 1, "control_after_generate": "randomize", **SAMPLING, **sampling},
                     size=(270, 0),
                 ),
             ],

@@ -1,4 +1,4 @@
-"""Writes small random-weight checkpoints that ComfyUI loads as Anima, its text encoder and its VAE.
+"""Writes small random-weight checkpoints that ComfyUI loads as Anima, its text encoder and its VAE, and as SD 1.5.
 
     <ComfyUI's python> make_checkpoints.py <ComfyUI's folder> <models folder>
 
@@ -22,6 +22,7 @@ CLIP_FILE = "text_encoders/qwen-test.safetensors"
 VAE_FILE = "vae/wan-test.safetensors"
 OTHER_MODEL_FILE = "diffusion_models/cosmos-test.safetensors"
 OTHER_VAE_FILE = "vae/taesd-test.safetensors"
+CHECKPOINT_FILE = "checkpoints/sd15-test.safetensors"
 
 
 def main(comfyui: Path, models: Path) -> None:
@@ -39,6 +40,8 @@ def main(comfyui: Path, models: Path) -> None:
     for seed, (name, make) in enumerate(makers.items()):
         if not (models / name).exists():
             write(models / name, randomised(make(), seed))
+    if not (models / CHECKPOINT_FILE).exists():
+        write(models / CHECKPOINT_FILE, stable_diffusion())
 
 
 def anima(image_model: str):
@@ -94,6 +97,44 @@ def taesd():
     return comfy.taesd.taesd.TAESD(latent_channels=4)
 
 
+def stable_diffusion() -> dict:
+    """SD 1.5 with two levels instead of four, its CLIP-L, which has its sizes written into ComfyUI, and a small VAE."""
+    import json
+
+    import comfy.clip_model
+    import comfy.ops
+    import comfy.sd1_clip
+    import torch
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+
+    unet = UNetModel(
+        image_size=32,
+        in_channels=4,
+        out_channels=4,
+        model_channels=320,  # by which ComfyUI knows it
+        num_res_blocks=[1, 1],
+        channel_mult=[1, 1],
+        transformer_depth=[1, 1],
+        transformer_depth_output=[1, 1, 1, 1],
+        transformer_depth_middle=1,
+        num_heads=8,
+        use_spatial_transformer=True,
+        context_dim=768,
+        legacy=False,
+        dtype=torch.float16,
+        device="cpu",
+        operations=comfy.ops.disable_weight_init,
+    )
+    config = json.loads((Path(comfy.sd1_clip.__file__).parent / "sd1_clip_config.json").read_text())
+    clip = comfy.clip_model.CLIPTextModel(config, torch.float16, "cpu", comfy.ops.disable_weight_init)
+    parts = {"model.diffusion_model.": unet, "cond_stage_model.transformer.": clip, "first_stage_model.": taesd()}
+    return {
+        prefix + name: tensor
+        for seed, (prefix, module) in enumerate(parts.items(), 10)
+        for name, tensor in randomised(module, seed).items()
+    }
+
+
 def randomised(module, seed: int) -> dict:
     """The module's state, filled so that activations stay near 1 through all layers and no gate or last layer is
     closed."""
@@ -102,6 +143,8 @@ def randomised(module, seed: int) -> dict:
     generator = torch.Generator().manual_seed(seed)
     state = module.state_dict()
     for name, tensor in state.items():
+        if not tensor.is_floating_point():
+            continue
         if name.endswith("bias"):
             tensor.data.zero_()
         elif name.startswith("blocks.") and name.endswith(("cross_attn.q_norm.weight", "cross_attn.k_norm.weight")):

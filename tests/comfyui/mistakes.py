@@ -322,7 +322,9 @@ MISTAKES = {
         "a file in the folder is not a picture", lambda: folder("broken", masks_from=NO_MASKS), "front.png"
     ),
     "another model": Mistake(
-        "a model that is not Anima", lambda: {**trained(), "model": other_model()}, "expected Anima"
+        "a model of one family with the text encoder of another",
+        lambda: {**trained(), "model": other_model()},
+        "expected Cosmos-Predict2's old T5 XXL",
     ),
     "another VAE": Mistake(
         "a VAE that is not Anima's",
@@ -330,9 +332,9 @@ MISTAKES = {
         "expected Anima's Wan 2.1 VAE",
     ),
     "another model to draw with": Mistake(
-        "a context put on a model that is not Anima",
+        "a context put on a model of another family",
         lambda: {**patched(), "other": other_model(), "patch": patch(["other", 0], ["train", 0])},
-        "expected Anima",
+        "expected cosmos_predict2",
     ),
     "start after end": Mistake(
         "start_percent of Patch Model lies behind end_percent",

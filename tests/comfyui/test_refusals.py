@@ -41,7 +41,7 @@ def with_no_steps() -> Workflow:
 
 
 REFUSED = {
-    "model": (with_other_model, "expected Anima"),
+    "model": (with_other_model, "expected Cosmos-Predict2's old T5 XXL"),
     "vae": (with_other_vae, "expected Anima's Wan 2.1 VAE"),
     "black mask": (without_a_mask, "selects nothing"),
     "mask aspect": (with_a_mask_of_another_aspect, "expected the aspect of its picture"),
@@ -84,4 +84,4 @@ def test_a_context_for_another_model_is_refused_by_patch_model(server: ComfyServ
     workflow = {**training(), **plain_picture(), "patch": patch(["other", 0], ["train", 0])}
     workflow["other"] = node("UNETLoader", unet_name=Path(OTHER_MODEL_FILE).name, weight_dtype="default")
     workflow["sampler"]["inputs"]["model"] = ["patch", 0]
-    assert "expected Anima" in server.run(workflow).error
+    assert "expected cosmos_predict2" in server.run(workflow).error

@@ -92,6 +92,18 @@ def test_true_pictures_show_the_character_as_each_prompt_asks_at_places_of_their
     assert len({picture.people[0].pose.x for picture in drawn}) == len(drawn)
 
 
+def test_the_words_nearest_to_a_character_are_those_of_captions() -> None:
+    for seed in range(900, 920):
+        who = scene.reference_character(seed)
+        words = identity.nearest_tags(who)
+        assert set(words) <= set(scene.vocabulary())
+        assert words[1] == f"{who.hairstyle} hair" and words[3].endswith(who.outfit)
+    drawn = identity.draw_character(random.Random(3))
+    blue = replace(drawn, hair=(30, 60, 220), eyes=(20, 160, 60), clothes=(220, 20, 20), outfit="dress")
+    assert identity.nearest_tags(blue)[0] == "blue hair"
+    assert identity.nearest_tags(blue)[2:] == ("green eyes", "red dress")
+
+
 def test_identity_is_0_for_the_model_by_itself_and_1_for_true_pictures() -> None:
     base, truth = Seen(perfect_readings(others())), Seen(perfect_readings(true_pictures(SEED, ASKED)))
     assert carry_score.identity(base, base, truth, WHO) == pytest.approx(
@@ -203,6 +215,8 @@ def test_rows_say_what_was_trained_and_what_samples_show(measured: tuple[Path, l
     printed = carry_table.table(rows)
     assert "| six pictures | 3 |" in printed
     assert printed.count("| no context | 1.5 |") == 2
+    assert one["in_words"] == six["in_words"] and one["in_words"]["outfit"] != one["outfit"]
+    assert printed.count("| no context, named in the prompt | 1.5 |") == 3
     assert "nan" not in printed
 
 

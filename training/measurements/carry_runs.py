@@ -35,7 +35,8 @@ class Row:
     inside_before, inside_after: the evaluation loss of the pictures trained on. elsewhere: the loss inside the mask in
     other scenes, over the one without context. seconds: of the training. unseen: the evaluation loss on views that
     training holds back, over the one without context; unseen_leak: the leak there. rate: which training found itself.
-    frontier: [scale, identity, obedience] of a few samples at each scale of the context.
+    frontier: [scale, identity, obedience] of a few samples at each scale of the context. in_words: the figures of
+    samples without a context whose prompts name the character as well as captions can: what it is to be drawn at best.
     """
 
     seed: int
@@ -70,6 +71,7 @@ class Row:
     unseen_leak: float | None
     rate: float | None
     frontier: list[list[float]]
+    in_words: dict[str, float | None]
     recipe: dict[str, Any] = field(default_factory=dict)
 
 
@@ -107,6 +109,7 @@ def run(
                 unseen_leak=after.unseen_leak,
                 rate=result.found_rate.rate if result.found_rate.steps else None,
                 frontier=frontier(yard, result.trained, guidance, seen),
+                in_words=in_words(yard, guidance),
                 recipe=recipe.record(),
                 **figures(yard, seen, guidance),  # type: ignore[arg-type]
             )
@@ -114,14 +117,28 @@ def run(
     return rows
 
 
+def in_words(yard: Yardstick, guidance: float) -> dict[str, float | None]:
+    """What is read in samples that are asked for the character in words."""
+    seen = yard.in_words(guidance)
+    return {**_named_figures(yard, seen, guidance), "top1": carry_score.top1(seen, yard.who, yard.seed)}
+
+
+def _named_figures(yard: Yardstick, seen: Seen, guidance: float) -> dict[str, float | None]:
+    """All that is read in samples of the prompts that name a pose."""
+    _, base = yard.base(guidance)
+    return {
+        **carry_score.identity(seen, base, yard.truth, yard.who),
+        **carry_score.seen_as_in_truth(seen, yard.truth, yard.who),
+        **carry_score.obedience(seen, base, yard.asked),
+    }
+
+
 def figures(yard: Yardstick, seen: Seen, guidance: float) -> dict[str, float | None]:
     """All of a row that is read in samples."""
     _, base = yard.base(guidance)
     assert seen.free is not None and base.free is not None
     return {
-        **carry_score.identity(seen, base, yard.truth, yard.who),
-        **carry_score.seen_as_in_truth(seen, yard.truth, yard.who),
-        **carry_score.obedience(seen, base, yard.asked),
+        **_named_figures(yard, seen, guidance),
         "freedom": carry_score.freedom(seen, base, PROMPTS, OPEN_PROMPTS),
         "own_pose": carry_score.own_pose(seen.free, yard.pose),
         "own_pose_base": carry_score.own_pose(base.free, yard.pose),

@@ -14,6 +14,7 @@ from ..epsilon.worlds import WORLDS
 from ..evaluation import EvaluationGrid
 from ..miniature import scene
 from ..miniature.backbone import DrawnBackbone, sample_each
+from ..miniature.identity import nearest_tags
 from ..miniature.judge import Judge
 from ..miniature.scene import SIDE, Scene
 from ..references.augmentation import Augmentation, ImageAugmentation
@@ -44,6 +45,7 @@ class Yardstick:
         self.who, self.pose = person.who, person.pose
         self.asked = asked_of(seed)
         self._bases: dict[float, tuple[Tensor, Seen]] = {}
+        self._in_words: dict[float, Seen] = {}
 
     @cached_property
     def truths(self) -> Tensor:
@@ -75,6 +77,16 @@ class Yardstick:
         pictures = self._draw([*named, *free], seeds, context, guidance)
         reading = self.judge.read(pictures)
         return pictures[: len(named)], Seen(reading.rows(slice(0, len(named))), reading.rows(slice(len(named), None)))
+
+    def in_words(self, guidance: float) -> Seen:
+        """What is read in samples without a context whose prompts name the character as well as captions can."""
+        if guidance not in self._in_words:
+            words = ", ".join(nearest_tags(self.who))
+            prompts = [f"{each.prompt}, {words}" for each in self.asked for _ in range(SEEDS)]
+            self._in_words[guidance] = Seen(
+                self.judge.read(self._draw(prompts, [*range(SEEDS)] * PROMPTS, None, guidance))
+            )
+        return self._in_words[guidance]
 
     def few_samples(self, context: Trained, guidance: float) -> Seen:
         """What is read in the first `FEW` samples of each named prompt."""

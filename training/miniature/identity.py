@@ -72,3 +72,13 @@ def draw_unseen_character(rng: random.Random) -> Character:
         accessory=rng.choice(UNSEEN_ACCESSORIES),
         identity_tags=(),
     )
+
+
+def nearest_tags(who: Character) -> tuple[str, ...]:
+    """What a caption can say of a character that has no caption: its hairstyle and outfit, and the colour words nearest
+    to its own. It has no word for an accessory that no caption names."""
+    hair, eyes, clothes = (
+        palette.nearest(colour, [shade for shade in shades if shade.has_hue]).word
+        for colour, shades in ((who.hair, palette.HAIR), (who.eyes, palette.EYES), (who.clothes, palette.CLOTHES))
+    )
+    return f"{hair} hair", f"{who.hairstyle} hair", f"{eyes} eyes", f"{clothes} {who.outfit}"

@@ -23,6 +23,11 @@ class Shade:
     saturation: tuple[float, float]
     value: tuple[float, float]
 
+    @property
+    def has_hue(self) -> bool:
+        """Whether its colours can be told from gray."""
+        return self.saturation[0] > 0.3
+
     def draw(self, rng: random.Random) -> RGB:
         """One 8-bit RGB colour from the box."""
         red, green, blue = colorsys.hsv_to_rgb(

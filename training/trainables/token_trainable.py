@@ -164,9 +164,9 @@ def unit_of_prompts(conditionings: Sequence[Conditioning]) -> float:
 
 
 def prompt_vectors(backbone: TokenBackbone, text: str) -> Tensor:
-    """The vectors [n,D] that a text is encoded to, without the zeros that end it. Raises ValueError where it has
-    none."""
-    vectors = backbone.encode_prompt(text).vectors[0]
+    """The vectors [n,D] that the words of a text are encoded to. Raises ValueError where it has none."""
+    conditioning = backbone.encode_prompt(text)
+    vectors = conditioning.vectors[0, slice(*(conditioning.words or (None,)))]
     used = vectors[(vectors != 0).any(-1)]
     if len(used) == 0:
         raise ValueError(f"init_text is {text!r}, expected words that the model knows")
