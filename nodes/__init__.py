@@ -26,6 +26,7 @@ from .save_context_node import SaveContext
 from .scale_schedule_node import ContextScaleSchedule
 from .shape_mask_node import ShapeTrainingMask
 from .subtract_context_node import SubtractContext
+from .train_embedding_node import MaskTrainEmbedding
 from .train_lora_node import MaskTrainLora
 from .train_node import MaskTrainContextTokens, TrainContextTokens
 
@@ -42,6 +43,7 @@ class AnimaFastTrainExtension(ComfyExtension):
             MaskTrainContextTokens,
             TrainContextTokens,
             MaskTrainLora,
+            MaskTrainEmbedding,
             PatchModel,
             ApplyContextToConditioning,
             ContextScaleSchedule,

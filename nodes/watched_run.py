@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..masking.framing import Framing
 from ..training.adapters.trained_lora import TrainedLora
+from ..training.embedding_settings import EmbeddingTrainingSettings
 from ..training.references.augmentation import Augmentation
 from ..training.references.encode import EncodedReference, encode_references
 from ..training.references.enlargement import noting_enlargement
@@ -25,6 +26,7 @@ from ..training.resuming.run_state import CheckpointPlan, TrainingState
 from ..training.settings import TrainingSettings
 from ..training.train import train_what_is_asked
 from ..training.trainables.context_file import ReferenceContext
+from .embeddings.embedding_backbone import embedding_backbone
 from .live.first_picture import FirstPicture
 from .live.phases import Phases
 from .live.previews import PreviewOptions, TrainingPreviews, previewer_for
@@ -74,8 +76,9 @@ def run_to_its_end(
     options.previews.folder()  # a name that is refused is refused before anything is encoded
     first = FirstPicture(watched.phases, framing, options.mask_reduction)
     device = models[0].load_device
+    opened = embedding_backbone if isinstance(settings, EmbeddingTrainingSettings) else training_backbone
     with (
-        training_backbone(*models, options.recompute, options.precision) as backbone,
+        opened(*models, options.recompute, options.precision) as backbone,
         peak_memory(device) as peak,
     ):
         watched.phases.watch(backbone)

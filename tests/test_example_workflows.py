@@ -33,6 +33,7 @@ LOADERS = {
 SOURCES = (
     "circlestone-labs/Anima/resolve/main/split_files/{directory}/{name}",
     "stabilityai/stable-diffusion-xl-base-1.0/resolve/main/{name}",
+    "Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{name}",
 )
 
 
@@ -65,6 +66,7 @@ def test_there_is_an_example_for_every_task() -> None:
         "a_character_and_a_style_in_one_context",
         "your_character_as_a_masked_lora",
         "a_character_for_sdxl",
+        "a_pair_of_embeddings_for_sd",
     }
 
 

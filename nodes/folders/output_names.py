@@ -31,6 +31,11 @@ def save_in_output(filename_prefix: str, suffix: str, content: Content) -> Path:
 
 def save_under(root: Path, where: str, filename_prefix: str, suffix: str, content: Content) -> Path:
     """The same in another folder; `where` names it to the user."""
-    place = place_inside(root, filled_in(filename_prefix), "filename_prefix", f"a file {where}", suffix)
+    place = place_in(root, where, filename_prefix, suffix)
     remove_abandoned(place.parent)
     return save_numbered(place.parent, place.name.removesuffix(suffix), suffix, content)
+
+
+def place_in(root: Path, where: str, name: str, suffix: str, input_name: str = "filename_prefix") -> Path:
+    """Where a file of this name would lie. Raises ValueError where it would lie outside."""
+    return place_inside(root, filled_in(name), input_name, f"a file {where}", suffix)

@@ -49,6 +49,27 @@ LORA_NODE = (
     "start_lora",
 )
 
+EMBEDDING_NODE = (
+    "model",
+    "clip",
+    "vae",
+    "reference_image",
+    "training_mask",
+    "training_prompt",
+    "embedding_name",
+    "training_image_size",
+    "vectors",
+    "negative_vectors",
+    "start_words",
+    "train_steps",
+    "learning_rate",
+    "seed",
+    "options",
+    "references",
+    "attention_map",
+    "aim",
+)
+
 TRAINING_OPTIONS = (
     "batch_size",
     "gradient_accumulation",

@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 
 from comfyui_installation import HOW_TO_GET_IT, find_installation
+from embedding_graphs import EMBEDDING_EXAMPLES
 from example_graphs import EXAMPLES
 from example_server import frontend_server
 from family_graphs import FAMILY_EXAMPLES
@@ -30,7 +31,7 @@ from reference_graphs import REFERENCE_EXAMPLES
 
 FOLDER = Path(__file__).parents[2] / "example_workflows"
 PHOTOGRAPHS = Path(__file__).parent / "output" / "examples"
-GRAPHS = (*EXAMPLES, *REFERENCE_EXAMPLES, *PLACING_EXAMPLES, *LORA_EXAMPLES, *FAMILY_EXAMPLES)
+GRAPHS = (*EXAMPLES, *REFERENCE_EXAMPLES, *PLACING_EXAMPLES, *LORA_EXAMPLES, *FAMILY_EXAMPLES, *EMBEDDING_EXAMPLES)
 ALL = {example.name: example for example in GRAPHS}
 
 

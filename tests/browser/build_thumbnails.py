@@ -157,7 +157,16 @@ def cards(empty: Image.Image) -> dict[str, str]:
         "17_a_character_for_sdxl": card(
             "A character for SDXL,<br>Illustrious or NoobAI", shown(dimmed, 340, 425), checkpoint_file()
         ),
+        "18_a_pair_of_embeddings_for_sd": card(
+            "A pair of embeddings<br>for SD 1.5", shown(dimmed, 340, 425), embedding_files()
+        ),
     }
+
+
+def embedding_files() -> str:
+    """Nothing is shown as a result: no model of this family has been trained here."""
+    negative = "<small>and in the negative prompt</small><br>embedding:<br>my_character<br>_negative"
+    return f'<div class="file">embedding:<br>my_character<br>{negative}</div>'
 
 
 def checkpoint_file() -> str:

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from frontend_page import FrontendPage
+from comfyui_installation import HOW_TO_GET_IT, find_installation
+from comfyui_server import ComfyServer
+from example_server import configure_frontend, example_server
+from frontend_page import SETTINGS, FrontendPage
 
 SCREENSHOTS = Path(__file__).parent / "output" / "languages"
 SCRIPTS = {"ja": "[\u3040-\u30ff\u4e00-\u9fff]", "zh": "[\u4e00-\u9fff]", "ko": "[\uac00-\ud7a3]"}
@@ -62,18 +65,28 @@ GROWN = """() => window.app.graph.nodes.find((node) => node.type.endsWith('Compa
 SAVED = "async () => JSON.stringify((await window.app.graphToPrompt()).workflow)"
 
 
-@pytest.fixture(params=SCRIPTS)
-def translated(request: pytest.FixtureRequest, browser, comfyui_address: str) -> Iterator[FrontendPage]:
-    def choose(language: str) -> None:
-        page = FrontendPage(browser, comfyui_address)
-        page.page.evaluate("(name) => window.app.extensionManager.setting.set('Comfy.Locale', name)", language)
-        page.page.close()
+@pytest.fixture(scope="module", params=["own", "newest"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """A real ComfyUI with the frontend that it brings, and with the one of this environment."""
+    installation = find_installation()
+    if installation is None:
+        pytest.skip(HOW_TO_GET_IT)
+    frontend = request.getfixturevalue("frontend_files") if request.param == "newest" else None
+    folder = tmp_path_factory.mktemp("languages")
+    started = example_server(installation, folder / "no-models", folder / "base", frontend)
+    configure_frontend(started, SETTINGS)
+    with started:
+        yield started
 
-    choose(request.param)
-    page = FrontendPage(browser, comfyui_address, served_by=request.param)
+
+@pytest.fixture(scope="module", params=SCRIPTS)
+def translated(request: pytest.FixtureRequest, browser, server: ComfyServer) -> Iterator[FrontendPage]:
+    page = FrontendPage(browser, server.address)
+    page.page.evaluate("(name) => window.app.extensionManager.setting.set('Comfy.Locale', name)", request.param)
+    page.page.close()
+    page = FrontendPage(browser, server.address, served_by=request.param)
     yield page
     page.page.close()
-    choose("en")
 
 
 def test_every_label_is_of_the_language(translated: FrontendPage) -> None:

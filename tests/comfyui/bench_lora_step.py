@@ -11,6 +11,7 @@ Prior preservation is off. All take turns, and the median of all steps but each 
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
 from typing import Any
 
@@ -80,7 +81,9 @@ def wide_anima(options: argparse.Namespace) -> Any:
     small.blocks = small.blocks[: options.blocks]
     weights = make_checkpoints.randomised(small, 0)
     dtype = torch.bfloat16 if options.precision == "bf16" else torch.float32
+    logging.disable(logging.WARNING)  # of the blocks that are cut off below
     model = comfy.sd.load_diffusion_model_state_dict(weights, model_options={"dtype": dtype})
+    logging.disable(logging.NOTSET)
     network = model.model.diffusion_model
     network.blocks = network.blocks[: options.blocks]
     return model

@@ -228,7 +228,7 @@ def test_a_run_goes_on_from_a_context(command: Command, files: Path, tmp_path: P
     assert after.positive.count == before.positive.count == 3
     assert list(after.info.earlier.values()) == [before.info.trainings()["1"]]
     assert "earlier: {" in command("inspect", second / "context.safetensors").out
-    refused(command("train", *given, "--start-context", files / "picture.png", "--output", second), "picture.png is")
+    refused(command("train", *given, "--start-context", files / "picture.png", "--output", second), "holds no context")
 
 
 def refused(outcome: Outcome, words: str) -> None:

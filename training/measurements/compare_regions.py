@@ -178,23 +178,25 @@ def shown(seen: Reading, base: Reading, truth: Reading, who: Character) -> float
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown: means over all halves, by guidance and by how the contexts were applied."""
+    """Markdown: means over all halves, by guidance and by how the contexts were applied. Characters of a pair may be
+    alike, so that one shows something of the other without its context: what goes beyond that is what bleeds."""
     lines = [
         f"Means over both halves of {len({row.left for row in rows})} pairs; guidance "
         f"{' / '.join(f'{guidance:g}' for guidance in GUIDANCES)}.",
         "",
-        "| contexts | own character | the other's |",
-        "|---|---|---|",
+        "| contexts | own character | the other's | of it beyond one alone |",
+        "|---|---|---|---|",
     ]
     for placed in (REGIONS, ALONE, EVERYWHERE):
         own, other = ([_mean(rows, placed, guidance, name) for guidance in GUIDANCES] for name in ("own", "other"))
-        lines.append(f"| {placed} | {' / '.join(own)} | {' / '.join(other)} |")
+        beyond = [value - _mean(rows, ALONE, at, "other") for value, at in zip(other, GUIDANCES, strict=True)]
+        columns = (" / ".join(f"{round(value, 2) + 0.0:.2f}" for value in each) for each in (own, other, beyond))
+        lines.append(f"| {placed} | {' | '.join(columns)} |")
     return "\n".join(lines)
 
 
-def _mean(rows: Sequence[Row], placed: str, guidance: float, name: str) -> str:
-    values = [getattr(row, name) for row in rows if (row.placed, row.guidance) == (placed, guidance)]
-    return f"{statistics.fmean(values):.2f}"
+def _mean(rows: Sequence[Row], placed: str, guidance: float, name: str) -> float:
+    return statistics.fmean(getattr(row, name) for row in rows if (row.placed, row.guidance) == (placed, guidance))
 
 
 def _tokens_at(context: ReferenceContext | None) -> Callable[[float], Tensor | None]:

@@ -1,0 +1,62 @@
+"""Trains an embedding inside ComfyUI, from references to what the node hands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher
+from comfy_api.latest import io, ui
+
+from ..masking.framing import Framing
+from ..training.embedding_settings import EmbeddingTrainingSettings
+from ..training.references.augmentation import Augmentation
+from ..training.references.caption import refuse_unnamed
+from ..training.references.reference_list import ReferenceList
+from ..training.reports.loss_map import loss_map_of
+from ..training.result import TrainingDiverged
+from .embeddings.embedding_files import check_name, save_embedding
+from .live.channel import Channel
+from .live.finish import REQUESTS
+from .live.loss_line import DONE, done_message
+from .live.phases import Phases
+from .options.training_options import TrainingOptions
+from .watched_run import Watched, run_to_its_end
+
+
+def train_embedding_on_references(
+    models: tuple[ModelPatcher, Any, Any],
+    references: ReferenceList,
+    framing: Framing,
+    settings: EmbeddingTrainingSettings,
+    options: TrainingOptions,
+    augmentation: Augmentation,
+    name: str,
+) -> io.NodeOutput:
+    """What says the embedding in a prompt, what says the one for the negative prompt, info and loss_map, with info
+    shown on the node. Raises ValueError in one sentence for what cannot be trained on, or a name that is refused."""
+    channel = Channel.of_executing_node()
+    with Phases(channel, models[0].load_device) as phases, REQUESTS.listening(channel) as finish:
+        phases.begin("starting")
+        check_name(name)
+        refuse_unnamed(augmentation.captions)
+        watched = Watched(phases, finish, options.previews)
+        with keeping_the_best_embedding():
+            ended = run_to_its_end(models, references, framing, settings, options, augmentation, watched)
+        result = ended.result
+        positive, negative = save_embedding(result.trained, name)
+        words = f"trained {len(result.history.losses)} steps"
+        phases.send(DONE, done_message(words, result.kept_step, result.history, ended.figures))
+    info = f"{ended.info}\nin a prompt: {positive}" + (f"\nin a negative prompt: {negative}" if negative else "")
+    return io.NodeOutput(positive, negative, info, loss_map_of(result.history), ui=ui.PreviewText(info))
+
+
+@contextmanager
+def keeping_the_best_embedding() -> Iterator[None]:
+    """Saves the best of a run that diverges where prompts find it, and says so in the error."""
+    try:
+        yield
+    except TrainingDiverged as error:
+        positive, _ = save_embedding(error.trained, "diverged")
+        raise ValueError(f"{error}; the best vectors before that were saved, in a prompt: {positive}") from error
