@@ -28,6 +28,7 @@ from .resuming.resume import Position, load_run, state_of_run
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .run_info import info_of
 from .settings import TrainingSettings
+from .sharing import Sharing
 from .stopping import BestState
 from .trainables.trainable import Kept, Trainable
 
@@ -54,6 +55,8 @@ class Trainer:
             raise ValueError("no reference image came, expected at least one")
         self.model, self.trainable, self.references, self.settings = model, trainable, references, settings
         self.passes = passes
+        self.sharing = Sharing()
+        self.sharing.check(settings.batch_size)
         schedule = settings.schedule()
         self.rates = schedule.rates(settings.steps)
         self.found_rate = FoundRate(1.0, 0) if not schedule.automatic else None  # None is still to be found
@@ -138,11 +141,12 @@ class Trainer:
         loss = prior = 0.0
         parts = self.settings.gradient_accumulation
         for _ in range(parts):
-            batch = self.batches.draw()
+            batch = self.sharing.part(self.batches.draw())
             forward = self.forward(batch)
             (self.forward.loss(forward) / parts).backward()
             loss += float(forward.masked.detach()) / parts
             prior += float(forward.preserved.detach()) / parts
+        loss, prior = self.sharing.add_up(self.trainable.leaves, loss, prior)
         self.position.done += 1
         self._update(loss)
         self.history.losses.append(loss)

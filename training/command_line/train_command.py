@@ -37,6 +37,7 @@ from . import outputs
 from .declared_options import read_settings, reader, with_options
 from .option_groups import read_augmentation, read_framing, read_references
 from .output_folder import held_alone, require_writable, reserved, save_somewhere
+from .several_processes import one_training
 from .stopping_signals import Stopped, Stopping, stopped_by_signals
 from .watching import CHECKPOINT, Watching, read_watching, watched
 
@@ -104,9 +105,10 @@ def train(
         settings = with_embedding(settings, embedding)
     elif start_context is not None:
         begin = load_context(start_context)
-    train_and_write(
-        references, settings, framing, output, reduction, augmentation, watching, begin, lora_file.layout, world
-    )
+    with one_training(output) as folder:
+        train_and_write(
+            references, settings, framing, folder, reduction, augmentation, watching, begin, lora_file.layout, world
+        )
 
 
 def train_and_write(
