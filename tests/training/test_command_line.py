@@ -342,7 +342,7 @@ def test_an_output_folder_that_cannot_be_written_is_refused(command: Command, fi
     [
         ("cut.safetensors", "is cut short"),
         (WEIGHTS, "is not a context of AnimaFastTrain"),
-        ("picture.png", "is not a safetensors file"),
+        ("picture.png", "holds no context"),
         ("missing.safetensors", "cannot be read: there is no such file"),
         (".", "cannot be read"),
     ],
