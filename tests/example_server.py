@@ -15,11 +15,12 @@ from comfyui_installation import PACKAGE_NAME, Installation
 from comfyui_server import ComfyServer
 
 OFFICIAL_NAMES = {
-    make_checkpoints.MODEL_FILE: "diffusion_models/anima-base-v1.0.safetensors",
-    make_checkpoints.CLIP_FILE: "text_encoders/qwen_3_06b_base.safetensors",
-    make_checkpoints.VAE_FILE: "vae/qwen_image_vae.safetensors",
+    "diffusion_models/anima-base-v1.0.safetensors": make_checkpoints.MODEL_FILE,
+    "text_encoders/qwen_3_06b_base.safetensors": make_checkpoints.CLIP_FILE,
+    "vae/qwen_image_vae.safetensors": make_checkpoints.VAE_FILE,
+    "checkpoints/v1-5-pruned-emaonly-fp16.safetensors": make_checkpoints.CHECKPOINT_FILE,
     # SDXL's CLIP-G has 700 million parameters; the nodes ask a model what it is, so that a small SD 1.5 stands for it.
-    make_checkpoints.CHECKPOINT_FILE: "checkpoints/sd_xl_base_1.0.safetensors",
+    "checkpoints/sd_xl_base_1.0.safetensors": make_checkpoints.CHECKPOINT_FILE,
 }
 PACK_FOLDER = "ComfyUI-AnimaFastTrain"  # as git clone names it
 CONTEXTS = "anima_contexts"
@@ -34,7 +35,7 @@ def example_server(
     """The random-weight `checkpoints` stand under the official names; example.png is ComfyUI's own."""
     models = folder / "models"
     (models / CONTEXTS).mkdir(parents=True)
-    for made, official in OFFICIAL_NAMES.items():
+    for official, made in OFFICIAL_NAMES.items():
         (models / official).parent.mkdir(exist_ok=True)
         (models / official).symlink_to(checkpoints / made)
     server = ComfyServer(installation, models, folder / "comfyui", frontend)

@@ -20,7 +20,7 @@ SEARCHES = {
     "anima": "Anima MaskTrain",
     "character": BLUEPRINT,
     "ipadapter": "Anima MaskTrain",
-    "train lora": "Anima Train (no LoRA)",
+    "train lora": "MaskTrain LoRA",
     "save character": "Save Context",
     "check mask": "Preview Training Mask",
     "loss curve": "Plot Training",
