@@ -28,7 +28,7 @@ from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
 from small_models import Skipped, anima
 
-from anima_fast_train.nodes.anima.patch import patch_model
+from anima_fast_train.nodes.models.patch import patch_model
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.soft_tokens import to_soft_tokens
 from anima_fast_train.training.trainables.stored_context import load_context
