@@ -81,13 +81,13 @@ def gradient(
 
 
 def check_every_lever_has_the_gradient_of_comfyuis_forward() -> None:
-    """In bfloat16 both are off by several percent after ten blocks of random weights, so the fast path has to be as
-    near to float32 as ComfyUI's forward is."""
+    """In bfloat16 both are off by several percent after ten blocks of random weights, so the fast path has to be no
+    further from float32 than ComfyUI's forward by more than chance: on six seeds it was 0.92 to 1.30 times as far."""
     exact, plain = comfyuis(), comfyuis(precision="bf16")
     for precision in ("fp32", "bf16"):
         for kept in Kept:
             fast = ours([kept] * 10, precision=precision)
-            compare(fast, exact, 1e-4 if precision == "fp32" else 1.15 * off_by(plain, exact), (precision, kept))
+            compare(fast, exact, 1e-4 if precision == "fp32" else 1.5 * off_by(plain, exact), (precision, kept))
 
 
 def check_blocks_may_keep_different_amounts() -> None:
