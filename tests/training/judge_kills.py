@@ -93,7 +93,7 @@ class Judge:
         assert ended.code == 128 + kind, ended
         if "stopped before the first step" in ended.said:
             return "before the first step"
-        if "the context is in" in ended.said:
+        if "what it trained is in" in ended.said:
             assert (output / CONTEXT).exists(), ended
             return "while results were written"
         if "--resume" in ended.said:
