@@ -2,10 +2,11 @@
 one process.
 
     <ComfyUI's python> bench_lora_step.py <ComfyUI's folder> <models folder> [--width 2048] [--blocks 4] [--size 512]
-    [--steps 6] [--batch 1] [--checkpointing]
+    [--steps 6] [--rounds 3] [--batch 1] [--checkpointing] [--only "LoRA r8 attention"]
 
 The model is ComfyUI's Anima at that width with random weights and fewer blocks; nothing is read from the models folder.
-Prior preservation is off. All take turns, and the median of all steps but each run's first counts.
+Prior preservation is off. What backward does in the first block for a LoRA alone weighs the more, the fewer blocks there
+are. All take turns, and the median of all steps but each run's first counts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 from bench_process import comfyui, common_options, now
 
-ROUNDS = 3
+TOKENS = "16 tokens"
 
 
 def main() -> None:
@@ -28,6 +29,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="fp32")
     parser.add_argument("--checkpointing", action="store_true", help="recompute blocks")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", action="append", help="a kind to time beside the tokens; may be given again")
     options = parser.parse_args()
     with comfyui(options):
         compare(options)
@@ -48,7 +51,7 @@ def compare(options: argparse.Namespace) -> None:
         "learning_rate": "0.001",
     }
     runs = {
-        "16 tokens": TrainingSettings(**shared),
+        TOKENS: TrainingSettings(**shared),
         "LoRA r8 attention": LoraTrainingSettings(**shared, layers="attention"),
         "LoRA r8 attention and MLP": LoraTrainingSettings(**shared),
         "LoRA r32 attention and MLP": LoraTrainingSettings(**shared, rank=32),
@@ -56,13 +59,15 @@ def compare(options: argparse.Namespace) -> None:
         "LoKr r8": LoraTrainingSettings(**shared, kind="LoKr"),
         "LoHa r8": LoraTrainingSettings(**shared, kind="LoHa"),
     }
+    if options.only:
+        runs = {name: settings for name, settings in runs.items() if name in [TOKENS, *options.only]}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     with torch.inference_mode():
         model = wide_anima(options)
-        for _ in range(ROUNDS):
+        for _ in range(options.rounds):
             for name, settings in runs.items():
                 seconds[name] += seconds_of_steps(model, settings, options)
-    tokens = statistics.median(seconds["16 tokens"])
+    tokens = statistics.median(seconds[TOKENS])
     print(
         f"width {options.width}, {options.blocks} blocks, {options.size} px, batch {options.batch}, "
         f"{options.precision}, checkpointing {'on' if options.checkpointing else 'off'}"

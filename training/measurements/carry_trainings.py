@@ -85,6 +85,7 @@ AS_IT_IS = AimOptions("this picture, most detail")
 TRAININGS: dict[str, Recipe] = {
     "defaults": DEFAULTS,
     "six pictures": DEFAULTS.but(pictures=6),
+    "defaults, tokens of any length": DEFAULTS.but(token_norm="unbounded"),
     "today": TODAY,
     "bounded tokens alone": TODAY.but(token_norm="prompt"),
     "automatic rate alone": TODAY.but(token_norm="unbounded", learning_rate="auto"),
