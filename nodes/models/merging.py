@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...training.adapters.kinds import CONVOLVE
+from ...training.adapters.acting import Forward
+from ...training.adapters.kinds import CONVOLVE, plus
 from ...training.adapters.layers import adaptable_modules
 from ...training.adapters.plan import Adapters
 from ...training.references.encode import EncodedReference
@@ -34,20 +35,21 @@ class MergedAdapters:
     def __init__(self, adapters: Adapters) -> None:
         self._adapters = adapters
 
-    def move(self, name: str, layer: nn.Module, x: Tensor) -> Tensor | None:
+    def forward(self, name: str, layer: nn.Module, own_forward: Forward, x: Tensor) -> Tensor:
         """See `acting.Acting`."""
         factors = self._adapters.of_layer(name)
         weight = layer.weight
         if factors is None or not isinstance(weight, Tensor):
-            return None
+            return own_forward(x)
         before = weight.dequantize().float()
         exact = {each: factor.float() for each, factor in factors.items()}
         change = self._adapters.plan.kind.weight(exact).view_as(before)
         difference = (rounded(before + change, layer, name) - before).to(x.dtype)
         if difference.ndim == 2:
-            return functional.linear(x, difference)
+            return plus(own_forward(x), functional.linear(x, difference))
         convolve = CONVOLVE[difference.ndim - 2]
-        return convolve(x, difference, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[call-overload]
+        moved = convolve(x, difference, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[call-overload]
+        return plus(own_forward(x), moved)
 
 
 def rounded(weight: Tensor, layer: nn.Module, name: str) -> Tensor:

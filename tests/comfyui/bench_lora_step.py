@@ -5,8 +5,8 @@ one process.
     [--steps 6] [--rounds 3] [--batch 1] [--checkpointing] [--only "LoRA r8 attention"]
 
 The model is ComfyUI's Anima at that width with random weights and fewer blocks; nothing is read from the models folder.
-Prior preservation is off. What backward does in the first block for a LoRA alone weighs the more, the fewer blocks there
-are. All take turns, and the median of all steps but each run's first counts.
+Prior preservation is off. What backward does in the first block for a LoRA alone weighs the more, the fewer blocks
+there are. All take turns, and the median of all steps but each run's first counts.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from anima_fast_train.training.adapters.acting import acting, acting_again, adaptable
 from anima_fast_train.training.adapters.kinds import nearly_square
 from anima_fast_train.training.adapters.layers import Layer, adaptable_layers
+from anima_fast_train.training.adapters.low_rank import with_low_rank
 from anima_fast_train.training.adapters.plan import KINDS, AdapterPlan, Adapters, plan_of
 from anima_fast_train.training.lora_settings import LoraSettings
 
@@ -150,7 +152,7 @@ def test_adapters_act_on_top_of_a_forward_that_somebody_else_gave_a_layer():
 
     def bypassed(name: str, layer: nn.Module):
         forward = layer.forward
-        return lambda x: forward(x) + (0 if (move := first.move(name, layer, x)) is None else move)
+        return lambda x: first.forward(name, layer, forward, x)
 
     for name in first.plan.layers:
         layer = model.get_submodule(name)
@@ -187,9 +189,10 @@ def test_what_is_computed_again_in_the_backward_pass_has_the_adapters_of_the_fir
     torch.testing.assert_close(*gradients)
 
 
-def test_gradients_agree_with_finite_differences():
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_agree_with_finite_differences(kind: str):
     model = denoiser(blocks=1).double()
-    plan = plan_for(model, LoraSettings(rank=1, kind="LoKr"))
+    plan = plan_for(model, LoraSettings(rank=1, kind=kind))
     values = (plan.units() * torch.randn(plan.size, generator=torch.Generator().manual_seed(0))).double()
     batch = [tensor.double() for tensor in inputs(1)]
 
@@ -198,6 +201,31 @@ def test_gradients_agree_with_finite_differences():
             return model(*batch).square().mean()
 
     assert torch.autograd.gradcheck(predicted, values.requires_grad_())
+
+
+@pytest.mark.parametrize("holds", ["nothing", "its input", "a view", "another dtype", "columns"])
+def test_a_low_rank_is_added_to_whatever_the_layer_gives_back(holds: str):
+    generator = torch.Generator().manual_seed(1)
+    layer = nn.Linear(6, 6).requires_grad_(False)
+    kept = torch.randn(2, 3, 12, generator=generator)
+    forwards: dict[str, Callable[[Tensor], Tensor]] = {
+        "nothing": layer,
+        "its input": lambda x: x,
+        "a view": lambda x: kept.requires_grad_()[..., :6],
+        "another dtype": lambda x: layer(x).double(),
+        "columns": lambda x: layer(x).transpose(-1, -2).contiguous().transpose(-1, -2),
+    }
+    x, down, up = (torch.randn(*shape, generator=generator) for shape in ((2, 3, 6), (2, 6), (6, 2)))
+    before = kept.clone()
+    results = []
+    for added in (with_low_rank, lambda own, x, down, up: own(x) + x @ down.T @ up.T):
+        leaves = [tensor.clone().requires_grad_() for tensor in (x, down, up)]
+        out = added(forwards[holds], *leaves)
+        out.square().sum().backward()
+        results.append((out, *(leaf.grad for leaf in leaves)))
+    for ours, plain in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain, check_dtype=False)
+    assert torch.equal(kept, before)
 
 
 def test_a_step_changes_a_model_by_the_same_share_whatever_its_units():

@@ -15,12 +15,15 @@ from torch import Tensor, nn
 
 from .layers import adaptable_modules
 
+# Of a layer, by itself.
+Forward = Callable[[Tensor], Tensor]
+
 
 class Acting(Protocol):
     """What changes the outputs of layers."""
 
-    def move(self, name: str, layer: nn.Module, x: Tensor) -> Tensor | None:
-        """What is added to the output of the layer of this name for the input x, of x's dtype; None for nothing."""
+    def forward(self, name: str, layer: nn.Module, own_forward: Forward, x: Tensor) -> Tensor:
+        """What the layer of this name puts out for the input x, of the dtype of its own forward."""
 
 
 _ACTING: ContextVar[Acting | None] = ContextVar("acting", default=None)
@@ -62,9 +65,9 @@ def acting_again() -> tuple[AbstractContextManager[None], AbstractContextManager
 
 def _adapted(name: str, layer: nn.Module, forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def adapted_forward(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        out = forward(x, *args, **kwargs)
         adapters = _ACTING.get()
-        move = None if adapters is None else adapters.move(name, layer, x)
-        return out if move is None else out + move.to(out.dtype)
+        if adapters is None:
+            return forward(x, *args, **kwargs)
+        return adapters.forward(name, layer, lambda x: forward(x, *args, **kwargs), x)
 
     return adapted_forward

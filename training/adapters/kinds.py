@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .acting import Forward
 from .layers import Layer
+from .low_rank import with_low_rank
 
 Factors = Mapping[str, Tensor]
 CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -49,8 +51,8 @@ class AdapterKind(Protocol):
     def rank_of(self, factors: Factors) -> int:
         """The rank that a layer's factors have."""
 
-    def move(self, factors: Factors, layer: nn.Module, x: Tensor) -> Tensor:
-        """What is added to the layer's output, without alpha."""
+    def forward(self, factors: Factors, layer: nn.Module, own_forward: Forward, x: Tensor) -> Tensor:
+        """The layer's output with what the factors add to it, alpha taken up."""
 
     def weight(self, factors: Factors) -> Tensor:
         """The change of the layer's weight as a matrix [out, fan_in], without alpha."""
@@ -73,13 +75,13 @@ class Lora:
     def rank_of(self, factors: Factors) -> int:
         return factors["lora_up.weight"].shape[1]
 
-    def move(self, factors: Factors, layer: nn.Module, x: Tensor) -> Tensor:
+    def forward(self, factors: Factors, layer: nn.Module, own_forward: Forward, x: Tensor) -> Tensor:
         down, up = factors["lora_down.weight"], factors["lora_up.weight"]
         if down.ndim == 2:
-            return functional.linear(functional.linear(x, down), up)
+            return with_low_rank(own_forward, x, down, up)
         convolve = CONVOLVE[down.ndim - 2]
         hidden = convolve(x, down, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[call-overload]
-        return convolve(hidden, up)
+        return plus(own_forward(x), convolve(hidden, up))
 
     def weight(self, factors: Factors) -> Tensor:
         return factors["lora_up.weight"].flatten(1) @ factors["lora_down.weight"].flatten(1)
@@ -103,8 +105,8 @@ class Loha:
     def rank_of(self, factors: Factors) -> int:
         return factors["hada_w1_a"].shape[1]
 
-    def move(self, factors: Factors, layer: nn.Module, x: Tensor) -> Tensor:
-        return functional.linear(x, self.weight(factors))
+    def forward(self, factors: Factors, layer: nn.Module, own_forward: Forward, x: Tensor) -> Tensor:
+        return plus(own_forward(x), functional.linear(x, self.weight(factors)))
 
     def weight(self, factors: Factors) -> Tensor:
         return (factors["hada_w1_a"] @ factors["hada_w1_b"]) * (factors["hada_w2_a"] @ factors["hada_w2_b"])
@@ -127,13 +129,18 @@ class Lokr:
     def rank_of(self, factors: Factors) -> int:
         return factors["lokr_w2_a"].shape[1]
 
-    def move(self, factors: Factors, layer: nn.Module, x: Tensor) -> Tensor:
+    def forward(self, factors: Factors, layer: nn.Module, own_forward: Forward, x: Tensor) -> Tensor:
         grouped = x.unflatten(-1, (factors["lokr_w1"].shape[1], -1))
         inner = functional.linear(functional.linear(grouped, factors["lokr_w2_b"]), factors["lokr_w2_a"])
-        return (factors["lokr_w1"] @ inner).flatten(-2)
+        return plus(own_forward(x), (factors["lokr_w1"] @ inner).flatten(-2))
 
     def weight(self, factors: Factors) -> Tensor:
         return torch.kron(factors["lokr_w1"], factors["lokr_w2_a"] @ factors["lokr_w2_b"])
+
+
+def plus(out: Tensor, move: Tensor) -> Tensor:
+    """A layer's output and what is added to it, in the dtype of the output."""
+    return out + move.to(out.dtype)
 
 
 def nearly_square(width: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..lora_settings import Kind, Layers, LoraSettings
+from .acting import Forward
 from .kinds import AdapterKind, Factor, Loha, Lokr, Lora
 from .layers import Layer, Purpose
 
@@ -112,14 +113,14 @@ class Adapters:
             self._factors = self.plan.split(self.values, self._ranks)
         return self._factors.get(name)
 
-    def move(self, name: str, layer: nn.Module, x: Tensor) -> Tensor | None:
+    def forward(self, name: str, layer: nn.Module, own_forward: Forward, x: Tensor) -> Tensor:
         """See `acting.Acting`."""
         factors = self.of_layer(name)
         if factors is None:
-            return None
+            return own_forward(x)
         if x.dtype != self.values.dtype:  # a layer that computes in another precision than its model
             factors = {each: factor.to(x.dtype) for each, factor in factors.items()}
-        return self.plan.kind.move(factors, layer, x)
+        return self.plan.kind.forward(factors, layer, own_forward, x)
 
 
 def plan_of(layers: Sequence[Layer], settings: LoraSettings, model_family: str) -> AdapterPlan:
