@@ -25,6 +25,12 @@ AFTER_CHOICES = ("fixed", "increment", "decrement", "randomize")
 # Names of ComfyUI's own that are written so in every language.
 SAMPLING = ("sampler_name", "scheduler")
 
+# What phases.py puts together, and the page says of a run that ended.
+OF_A_RUN = {
+    *("step # of #", "pass #", "number #", "trying learning rates", "measuring what is learned", ", ", " while "),
+    *("cancelled", "stopped", "cancelled at step # of #", "stopped at step # of #", "finishing"),
+}
+
 
 def english() -> dict[str, str]:
     """Every text that an artist reads on a node: "node.inputs.seed.tooltip" -> the English of it."""
@@ -60,7 +66,19 @@ def words_on_the_page() -> set[str]:
     scripts = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "web" / "js").glob("*.js")))
     named = dict(re.findall(r"const ([A-Z_]+) = '([^']+)'", scripts))
     said = {named.get(name, name) for name in re.findall(r"\bword\(([A-Z_]+)\)", scripts)}
-    return said | set(re.findall(r"\bword\('([^']+)'\)", scripts)) | {"inside", "outside"}
+    return said | set(re.findall(r"\bword\('([^']+)'\)", scripts)) | {"inside", "outside"} | phrases()
+
+
+def phrases() -> set[str]:
+    """The parts of what the server says of a run, as `phrase` takes them apart, # for each number."""
+    sources = [*ROOT.glob("nodes/**/*.py"), ROOT / "training" / "reports" / "pace.py"]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(sources))
+    said = re.findall(
+        r'(?:\b(?:begin|on_phase)\(|passing = |passing, |run, words = .*, |\bwords = )f?"([a-z][^"]+)"', code
+    )
+    left = re.findall(r'f"(about .* left)"', code)
+    times = [re.sub(r"\{in_words.*?\}", time, each) for each in left for time in ("# s", "# min", "# h # min")]
+    return {re.sub(r"\{.*?\}", "#", each) for each in [*said, *times]} | OF_A_RUN
 
 
 def categories() -> set[str]:

@@ -62,6 +62,10 @@ COMPARE = """async () => {
 }"""
 GROWN = """() => window.app.graph.nodes.find((node) => node.type.endsWith('CompareContexts')).inputs
     .filter((input) => input.name.startsWith('contexts.')).map((input) => input.label)"""
+PHRASES = """async (said) => {
+    const loaded = performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/js/words.js'))
+    return said.map((await import(loaded.name)).phrase)
+}"""
 SAVED = "async () => JSON.stringify((await window.app.graphToPrompt()).workflow)"
 
 
@@ -135,3 +139,17 @@ def test_sockets_that_grow_are_of_the_language_and_saved_in_english(translated: 
     assert sockets == [(f"contexts.context_{number}", f"context_{number}") for number in (1, 2, 3)]
     translated.drop("grown", saved)
     assert translated.page.evaluate(GROWN) == labels
+
+
+def test_what_the_server_says_of_a_run_is_of_the_language(translated: FrontendPage) -> None:
+    said = [
+        "measuring the model as it is, pass 12",
+        "encoding picture 3 of 20",
+        "step 7 of 300, measuring what is learned, finishing",
+        "cancelled while loading the model",
+        "about 1 h 20 min left",
+    ]
+    shown = translated.page.evaluate(PHRASES, said)
+    for text, english in zip(shown, said, strict=True):
+        assert re.search(SCRIPTS[translated.served_by], text) and not re.search("[a-z]{2}", text), text
+        assert re.findall(r"\d+", text) == re.findall(r"\d+", english)

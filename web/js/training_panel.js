@@ -3,7 +3,7 @@
 import { app } from '../../../scripts/app.js'
 import { api } from '../../../scripts/api.js'
 import { nodeAt, rootGraph } from './execution_ids.js'
-import { word } from './words.js'
+import { phrase, word } from './words.js'
 
 const PHASE = 'anima_fast_train.phase'
 const LOSS = 'anima_fast_train.loss'
@@ -126,8 +126,8 @@ function draw(element, shown) {
   element.shown = shown
   const part = (name) => element.querySelector(name)
   const waiting = shown.finishing && !shown.ended
-  part('.phase').textContent = waiting ? `${shown.phase}, ${word('finishing')}` : shown.phase
-  part('.time').textContent = shown.ended ? (shown.seconds ? `${shown.seconds} s` : '') : shown.left || (shown.seconds >= 1 ? `${Math.round(shown.seconds)} s` : '')
+  part('.phase').textContent = phrase(waiting ? `${shown.phase}, finishing` : shown.phase)
+  part('.time').textContent = shown.ended ? (shown.seconds ? `${shown.seconds} s` : '') : phrase(shown.left ?? '') || (shown.seconds >= 1 ? `${Math.round(shown.seconds)} s` : '')
   part('.memory').textContent = shown.memory ? `${word('peak memory')} ${shown.memory}` : ''
   const button = part('button')
   button.hidden = Boolean(shown.ended)

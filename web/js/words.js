@@ -10,3 +10,14 @@ const own = () => languages[app.extensionManager?.setting?.get('Comfy.Locale')]
 
 export const word = (english) => own()?.animaFastTrain?.[english] ?? english
 export const wordsOfNode = (type) => own()?.nodeDefs?.[type] ?? {}
+
+// What the server says of a run, such as "step 3 of 300, measuring what is learned": each part is one text, whatever its numbers.
+const JOINTS = /(, | while )/
+export const phrase = (english) =>
+  english
+    .split(JOINTS)
+    .map((part) => {
+      const numbers = part.match(/\d+/g) ?? []
+      return word(part.replace(/\d+/g, '#')).replace(/#/g, () => numbers.shift())
+    })
+    .join('')
