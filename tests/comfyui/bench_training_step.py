@@ -2,10 +2,13 @@
 process.
 
     <ComfyUI's python> bench_training_step.py <ComfyUI's folder> <models folder> [--size 512] [--steps 6] [--batch 1]
-    [--checkpointing]
+    [--rounds 3] [--checkpointing] [--whole]
 
 Prior preservation is off, since Train LoRA has none. Train LoRA fails on Anima without a backward pass of the fused
 rotary op, so it borrows ours. Both take turns, and the median of all steps but each run's first counts.
+
+--whole times one whole run at our default settings instead, over its steps: the model's own predictions, the search for
+the rate and all evaluations among them. Backgrounds are drawn before it and not counted.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import statistics
 from bench_process import comfyui, common_options, load_anima, now
 
 PRECISIONS = {"bf16": "bfloat16", "fp32": "float32"}
-ROUNDS = 3
+DEFAULT_BATCH = 4
 PROMPT = "1girl, red hair, looking at viewer"
 
 
@@ -24,9 +27,13 @@ def main() -> None:
     parser = common_options(__doc__)
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--whole", action="store_true", help="a whole run at the defaults, whose batch it takes")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="fp32")
     parser.add_argument("--checkpointing", action="store_true", help="recompute blocks, in both")
     options = parser.parse_args()
+    if options.whole:
+        options.batch, options.rounds = DEFAULT_BATCH, 1
     with comfyui(options):
         compare(options)
 
@@ -40,7 +47,7 @@ def compare(options: argparse.Namespace) -> None:
         latent = torch.randn(options.batch, 16, 1, options.size // 8, options.size // 8)
         ours: list[float] = []
         theirs: list[float] = []
-        for _ in range(ROUNDS):
+        for _ in range(options.rounds):
             theirs += train_lora_seconds(model, conditioning, latent, options)
             ours += our_seconds(model, clip, vae, latent, options)
     mine, other = statistics.median(ours), statistics.median(theirs)
@@ -111,12 +118,19 @@ def our_seconds(model, clip, vae, latent, options) -> list[float]:
     settings = TrainingSettings(
         steps=options.steps, batch_size=options.batch, prior_weight=0.0, noise_pool=options.batch, evaluations=1
     )
+    if options.whole:
+        settings = TrainingSettings()
+        assert settings.batch_size == DEFAULT_BATCH
     with training_backbone(model, clip, vae, "on" if options.checkpointing else "off", options.precision) as backbone:
         x0 = model.model.process_latent_in(latent.clone())[:1].to(model.load_device)
         mask = torch.zeros(1, 1, *x0.shape[-2:], device=model.load_device)
         mask[..., x0.shape[-2] // 4 :, x0.shape[-1] // 4 :] = 1
         reference = EncodedReference(x0, mask, backbone.encode_prompt(PROMPT))
+        started = now(options)
         train_context_tokens(backbone, [reference], settings, lambda _: ticks.append(now(options)))
+        seconds = now(options) - started
+    if options.whole:
+        return [seconds / settings.steps]
     return differences(ticks[:-1])  # the last step is followed by an evaluation
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 from typer.testing import CliRunner
 
 from anima_fast_train.training.command_line.application import app
 from anima_fast_train.training.fast_path.block import Kept
+from anima_fast_train.training.measurements import scale
 from anima_fast_train.training.measurements.bench import BareStep
 from anima_fast_train.training.measurements.bench_model import ANIMA, Preset, RandomBackbone
 from anima_fast_train.training.miniature.architecture import MiniatureTransformer, TransformerSize
@@ -97,3 +101,54 @@ def test_an_estimate_names_all_levels_and_what_fits() -> None:
     assert float(lines[-1].split(": ")[1].split(" GiB")[0]) < 4
     memory = [float(line.split(": ")[1].split(" GiB")[0]) for line in lines[1:-1]]
     assert memory == sorted(memory, reverse=True)
+
+
+def test_the_cost_of_each_axis_is_measured_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(scale.AXES, "size", (32, 64))
+    options = (
+        "--axis",
+        "size",
+        "--axis",
+        "references",
+        "--blocks",
+        "1",
+        "--size",
+        "32",
+        "--batch",
+        "1",
+        "--rounds",
+        "1",
+    )
+    lines = run("bench-scale", *options, "--output", str(tmp_path)).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == [
+        *("| size 32", "| size 64"),
+        *("| references 1", "| references 4", "| references 16", "| references 64"),
+    ]
+    costs = json.loads((tmp_path / "scale.json").read_text())
+    small, large = costs[:2]
+    assert large["floor"] > 2 * small["floor"] and large["peak_bytes"] > small["peak_bytes"]
+    with Image.open(tmp_path / "scale.png") as picture:
+        assert picture.width > picture.height
+
+
+def test_many_steps_are_reported_by_tenths() -> None:
+    said = run("bench-endurance", "--size", "32", "--batch", "1", "--blocks", "1", "--steps", "20")
+    assert re.match(r"from 4 to 20 steps: [+-][\d.]+% time a step, [+-][\d.]+ MiB", said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("bench", "--width", "100"), "width is 100, expected a multiple of 128"),
+        (("bench-scale", "--axis", "depth"), "axis is 'depth', expected one of: size, tokens, references, batch"),
+        (("bench-endurance", "--steps", "15"), "steps is 15, expected a multiple of 10"),
+    ],
+)
+def test_what_cannot_be_timed_is_said(arguments: tuple[str, ...], sentence: str) -> None:
+    result = CliRunner().invoke(app, list(arguments))
+    assert str(result.exception) == sentence
+
+
+def test_a_width_of_its_own_is_counted() -> None:
+    first = run("estimate", "--width", "256", "--blocks", "1").splitlines()[0]
+    assert "million weights" in first and int(first.split(", ")[2].split()[0]) < 10

@@ -30,7 +30,7 @@ from ..measurements.carry_trainings import AT_HOME, TRAININGS
 from ..measurements.carry_yardstick import SAMPLING_STEPS
 from .declared_options import DEFAULTS
 from .output_folder import require_writable
-from .speed_commands import bench_command, estimate_command
+from .speed_commands import bench_command, bench_endurance_command, bench_scale_command, estimate_command
 from .train_command import Output
 
 Seeds = Annotated[int, typer.Option(help="How many references, drawn with seeds 100, 101 and so on.")]
@@ -50,6 +50,8 @@ def add_measurements(app: typer.Typer) -> None:
         "compare-estimates": compare_estimates_command,
         "compare-regions": compare_regions_command,
         "bench": bench_command,
+        "bench-scale": bench_scale_command,
+        "bench-endurance": bench_endurance_command,
         "estimate": estimate_command,
     }
     for name, command in commands.items():

@@ -1,19 +1,26 @@
-"""How fast a step is and what it takes, measured (`bench`) and foretold (`estimate`)."""
+"""How fast a step is and what it takes, measured (`bench`, `bench-scale`, `bench-endurance`) and foretold
+(`estimate`)."""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict, replace
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
+from tqdm import tqdm
 
 from ..fast_path.block import Kept
 from ..fast_path.memory_plan import computed_again
-from ..measurements import bench
-from ..measurements.bench_model import PRESETS, Preset, with_blocks
+from ..files.atomic_file import write_atomically
+from ..measurements import bench, endurance, scale
+from ..measurements.bench_model import PRESETS, Preset, with_blocks, with_width
+from .output_folder import require_writable
+from .train_command import Output
 
 PresetName = Enum("PresetName", {name: name for name in PRESETS}, type=str)  # type: ignore[misc]
 KeptName = Enum("KeptName", {kept.name: kept.name.lower() for kept in Kept}, type=str)  # type: ignore[misc]
@@ -25,21 +32,37 @@ Name = Annotated[PresetName, typer.Option("--preset", help="The model and the pi
 Side = Annotated[int, typer.Option("--size", help="Training image size in pixels; 0 is the preset's.")]
 Batch = Annotated[int, typer.Option(help="Rows of a batch; 0 is the preset's.")]
 Blocks = Annotated[int, typer.Option(help="Depth; 0 is the preset's. Less of it for a device that is slow.")]
+Width = Annotated[int, typer.Option(help="Vectors of the model, a multiple of 128; 0 is the preset's.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 PrecisionOption = Annotated[Precision | None, typer.Option(help="What is computed in; the preset's by default.")]
 
 
-def preset_of(name: str, size: int, batch: int, blocks: int, precision: Precision | None) -> Preset:
-    """Raises ValueError for numbers below 0 and sides that are no multiple of 16."""
-    for option, value in (("size", size), ("batch", batch), ("blocks", blocks)):
+def preset_of(name: str, size: int, batch: int, blocks: int, precision: Precision | None, width: int = 0) -> Preset:
+    """Raises ValueError for numbers below 0, sides that are no multiple of 16 and widths that are none of 128."""
+    for option, value in (("size", size), ("batch", batch), ("blocks", blocks), ("width", width)):
         if value < 0:
             raise ValueError(f"{option} is {value}, expected 1 or more, or 0 for the preset's")
     preset = PRESETS[name]
     if size % 16:
         raise ValueError(f"size is {size}, expected a multiple of 16")
+    if width % 128:
+        raise ValueError(f"width is {width}, expected a multiple of 128")
     preset = replace(preset, side=size or preset.side, batch=batch or preset.batch)
     if precision is not None:
         preset = replace(preset, dtype=DTYPES[precision.value])
+    preset = with_width(preset, width) if width else preset
     return with_blocks(preset, blocks) if blocks else preset
+
+
+def device_called(name: str) -> torch.device:
+    """Raises ValueError for one that is not there."""
+    if name not in ("cpu", "cuda") or name == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device is {name!r}, expected cpu, or cuda where torch finds one")
+    return torch.device(name)
+
+
+def say(text: str) -> None:
+    tqdm.write(text, file=sys.stderr)
 
 
 def bench_command(
@@ -48,6 +71,7 @@ def bench_command(
     size: Side = 0,
     batch: Batch = 0,
     blocks: Blocks = 0,
+    width: Width = 0,
     precision: PrecisionOption = None,
     kept: Annotated[KeptName, typer.Option(help="What blocks keep for the backward pass.")] = KeptName["ALL"],
     rounds: Annotated[int, typer.Option(help="Steps of each kind, in turn.")] = 5,
@@ -56,11 +80,56 @@ def bench_command(
     """Time a training step beside the ceilings of the device and beside a plain loop; random weights, no download."""
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}, expected 1 or more")
-    if device not in ("cpu", "cuda") or device == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device is {device!r}, expected cpu, or cuda where torch finds one")
-    chosen = preset_of(preset.value, size, batch, blocks, precision)
-    result = bench.measure(preset.value, chosen, torch.device(device), Kept[kept.name], rounds)
+    chosen = preset_of(preset.value, size, batch, blocks, precision, width)
+    result = bench.measure(preset.value, chosen, device_called(device), Kept[kept.name], rounds)
     typer.echo(json.dumps(asdict(result), indent=2) if as_json else bench.table(result))
+
+
+def bench_scale_command(
+    preset: Name = PresetName["miniature"],
+    axis: Annotated[
+        list[str] | None, typer.Option(help=f"One of: {', '.join(scale.AXES)}; repeat the option for several.")
+    ] = None,
+    device: Device = "cpu",
+    size: Side = 0,
+    batch: Batch = 0,
+    blocks: Blocks = 0,
+    width: Width = 0,
+    precision: PrecisionOption = None,
+    rounds: Annotated[int, typer.Option(help="Steps of each kind.")] = 3,
+    output: Output = Path("output/bench-scale"),
+) -> None:
+    """Time how a step grows with the picture, the tokens, the references and the batch, one at a time."""
+    if rounds < 1:
+        raise ValueError(f"rounds is {rounds}, expected 1 or more")
+    for name in axis or ():
+        if name not in scale.AXES:
+            raise ValueError(f"axis is {name!r}, expected one of: {', '.join(scale.AXES)}")
+    chosen, where = preset_of(preset.value, size, batch, blocks, precision, width), device_called(device)
+    folder = require_writable(output)
+    costs = scale.measure(chosen, axis or list(scale.AXES), where, rounds, say)
+    title = (
+        f"A step at width {chosen.size.model_channels}, {chosen.size.num_blocks} blocks, {chosen.side} px, "
+        f"batch {chosen.batch}, {chosen.tokens} tokens, {device}"
+    )
+    write_atomically(folder / "scale.json", (json.dumps([asdict(each) for each in costs], indent=1) + "\n").encode())
+    write_atomically(folder / "scale.png", scale.plot(costs, title))
+    typer.echo(scale.table(costs))
+
+
+def bench_endurance_command(
+    preset: Name = PresetName["miniature"],
+    device: Device = "cpu",
+    size: Side = 0,
+    batch: Batch = 0,
+    blocks: Blocks = 0,
+    steps: Annotated[int, typer.Option(help="A multiple of ten.")] = 10_000,
+) -> None:
+    """Run very many steps and say whether they slow down or grow."""
+    if steps < endurance.PARTS or steps % endurance.PARTS:
+        raise ValueError(f"steps is {steps}, expected a multiple of {endurance.PARTS}")
+    chosen = preset_of(preset.value, size, batch, blocks, None)
+    typer.echo(endurance.verdict(endurance.measure(chosen, device_called(device), steps, say)))
 
 
 def estimate_command(
@@ -68,13 +137,14 @@ def estimate_command(
     size: Side = 0,
     batch: Batch = 0,
     blocks: Blocks = 0,
+    width: Width = 0,
     precision: PrecisionOption = None,
     free: Annotated[float, typer.Option(help="GiB that are free beside the weights; 0 does not choose.")] = 0.0,
 ) -> None:
     """Foretell the memory and the operations of a training step, for each amount that blocks may keep."""
     if free < 0:
         raise ValueError(f"free is {free}, expected GiB, or 0")
-    chosen = preset_of(preset.value, size, batch, blocks, precision)
+    chosen = preset_of(preset.value, size, batch, blocks, precision, width)
     shape, activations = chosen.shape(), chosen.activations()
     weights = shape.parameters * chosen.dtype.itemsize
     typer.echo(

@@ -13,7 +13,8 @@ from torch import Tensor
 from ..fast_path.block import Kept
 from ..settings import TrainingSettings
 from ..train_context import context_trainer
-from .bench_model import TOKENS, Preset, RandomBackbone
+from ..trainer import Trainer
+from .bench_model import Preset, RandomBackbone
 from .ceilings import copy_ceiling, matrix_ceiling, wait_for
 from .step_memory import memory_of
 
@@ -61,7 +62,7 @@ class BareStep:
         noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)).to(x0)
         self._level = torch.linspace(0.1, 0.9, preset.batch).to(x0)
         self._x_t, self._target = backbone.add_noise(x0, noise, self._level), backbone.target(x0, noise, self._level)
-        shape = backbone.num_blocks, TOKENS, backbone.context_dim
+        shape = backbone.num_blocks, preset.tokens, backbone.context_dim
         self._tokens = (0.02 * torch.randn(shape, device=x0.device)).requires_grad_()
         self._optimiser = torch.optim.AdamW([self._tokens], lr=1e-3)
 
@@ -86,14 +87,24 @@ class BareStep:
         self.forward().backward()
 
 
+def bare_trainer(backbone: RandomBackbone, steps: int, references: int = 1) -> Trainer:
+    """The trainer with all off that costs forward passes of its own."""
+    settings = TrainingSettings(
+        steps=steps,
+        batch_size=backbone.preset.batch,
+        num_tokens=backbone.preset.tokens,
+        prior_weight=0.0,
+        noise_pool=references,
+        evaluations=1,
+    )
+    return context_trainer(backbone, [backbone.reference()] * references, settings)
+
+
 def measure(name: str, preset: Preset, device: torch.device, kept: Kept, rounds: int) -> Bench:
     """Rounds of a step of the trainer, of a bare step and of a plain one, in turn, after one that warms up."""
     backbone = RandomBackbone(preset, device)
     backbone.kept = [kept] * backbone.num_blocks
-    settings = TrainingSettings(
-        steps=rounds + 1, batch_size=preset.batch, num_tokens=TOKENS, prior_weight=0.0, noise_pool=1, evaluations=1
-    )
-    trainer = context_trainer(backbone, [backbone.reference()], settings)
+    trainer = bare_trainer(backbone, rounds + 1)
     bare = BareStep(backbone)
 
     def trained() -> tuple[float, ...]:

@@ -36,6 +36,7 @@ class Preset:
     prompt_length: int
     dtype: torch.dtype
     batch: int = 1
+    tokens: int = TOKENS
 
     @property
     def positions(self) -> int:
@@ -44,7 +45,7 @@ class Preset:
     def shape(self) -> StepShape:
         """For counting a step's operations."""
         size, words = self.size, torch.empty(1, self.prompt_length, 1, device="meta")
-        read, _ = prompt_rows(words, WORDS).beside(torch.empty(TOKENS, 1, device="meta"))
+        read, _ = prompt_rows(words, WORDS).beside(torch.empty(self.tokens, 1, device="meta"))
         return StepShape(
             size.num_blocks,
             size.model_channels,
@@ -71,6 +72,11 @@ PRESETS = {
 def with_blocks(preset: Preset, blocks: int) -> Preset:
     """The same at another depth."""
     return replace(preset, size=replace(preset.size, num_blocks=blocks))
+
+
+def with_width(preset: Preset, width: int) -> Preset:
+    """The same with vectors of another width, heads of 128 as Anima's; width is a multiple of 128."""
+    return replace(preset, size=replace(preset.size, model_channels=width, num_heads=width // 128))
 
 
 class RandomBackbone(RectifiedFlow):

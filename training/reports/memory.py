@@ -30,16 +30,17 @@ def peak_memory(device: torch.device) -> Iterator[PeakMemory]:
         if device.type == "cuda":
             measured.mib = torch.cuda.max_memory_allocated(device) / 2**20
         else:
-            measured.mib = _resident_peak_mib()
+            measured.mib = resident_peak_mib()
 
 
 def memory_in_use(device: torch.device) -> str:
     """The peak so far in the words of a report, for whoever watches a run; empty where it cannot be measured."""
-    mib = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else _resident_peak_mib()
+    mib = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else resident_peak_mib()
     return f"{mib:.0f} MiB" if mib else ""
 
 
-def _resident_peak_mib() -> float:
+def resident_peak_mib() -> float:
+    """Of the process so far; 0 where it cannot be measured."""
     if sys.platform == "win32":  # no resource module there
         return 0.0
     import resource

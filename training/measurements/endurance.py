@@ -1,0 +1,59 @@
+"""Whether a very long run slows down or grows: the steps of a trainer, a tenth of them after another."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..reports.memory import resident_peak_mib
+from .bench import bare_trainer
+from .bench_model import Preset, RandomBackbone
+from .ceilings import wait_for
+
+PARTS = 10
+RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Part:
+    """steps: how many there were when it ended. seconds: the median of its steps. mib: the peak of the process until
+    then, of the allocator on a GPU."""
+
+    steps: int
+    seconds: float
+    mib: float
+
+
+def measure(preset: Preset, device: torch.device, steps: int, say: Callable[[str], None]) -> list[Part]:
+    """steps is a multiple of PARTS."""
+    trainer = bare_trainer(RandomBackbone(preset, device), steps)
+    parts: list[Part] = []
+    for number in range(PARTS):
+        seconds = []
+        for _ in range(steps // PARTS):
+            started = time.perf_counter()
+            trainer.step(RATE)
+            wait_for(device)
+            seconds.append(time.perf_counter() - started)
+        on_gpu = device.type == "cuda"
+        mib = torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else resident_peak_mib()
+        parts.append(Part((number + 1) * (steps // PARTS), statistics.median(seconds), mib))
+        say(line(parts[-1]))
+    return parts
+
+
+def line(part: Part) -> str:
+    return f"{part.steps} steps: {part.seconds * 1000:.3g} ms a step, peak {part.mib:.1f} MiB"
+
+
+def verdict(parts: Sequence[Part]) -> str:
+    """The last part beside the second: the first one warms up."""
+    early, last = parts[1], parts[-1]
+    return (
+        f"from {early.steps} to {last.steps} steps: {last.seconds / early.seconds - 1:+.1%} time a step, "
+        f"{last.mib - early.mib:+.1f} MiB"
+    )
