@@ -21,6 +21,10 @@ OFFICIAL_NAMES = {
     "checkpoints/v1-5-pruned-emaonly-fp16.safetensors": make_checkpoints.CHECKPOINT_FILE,
     # SDXL's CLIP-G has 700 million parameters; the nodes ask a model what it is, so that a small SD 1.5 stands for it.
     "checkpoints/sd_xl_base_1.0.safetensors": make_checkpoints.CHECKPOINT_FILE,
+    # Nor can T5-XXL be small: Anima stands for Chroma.
+    "diffusion_models/Chroma1-HD.safetensors": make_checkpoints.MODEL_FILE,
+    "text_encoders/t5xxl_fp16.safetensors": make_checkpoints.CLIP_FILE,
+    "vae/ae.safetensors": make_checkpoints.VAE_FILE,
 }
 PACK_FOLDER = "ComfyUI-AnimaFastTrain"  # as git clone names it
 CONTEXTS = "anima_contexts"

@@ -34,6 +34,9 @@ SOURCES = (
     "circlestone-labs/Anima/resolve/main/split_files/{directory}/{name}",
     "stabilityai/stable-diffusion-xl-base-1.0/resolve/main/{name}",
     "Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{name}",
+    "lodestones/Chroma1-HD/resolve/main/{name}",
+    "comfyanonymous/flux_text_encoders/resolve/main/{name}",
+    "Comfy-Org/Lumina_Image_2.0_Repackaged/resolve/main/split_files/vae/{name}",
 )
 
 
@@ -67,6 +70,7 @@ def test_there_is_an_example_for_every_task() -> None:
         "your_character_as_a_masked_lora",
         "a_character_for_sdxl",
         "a_pair_of_embeddings_for_sd",
+        "a_collage_as_a_chroma_lora",
     }
 
 

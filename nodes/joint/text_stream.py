@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..models.batch_parts import options_for, part_of
-from ..models.token_source import TokenPatch
+from ..models.token_source import without_sources
 
 
 def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
@@ -31,9 +31,7 @@ def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
         transformer_options: dict[str, Any] = {},  # noqa: B006  # as ComfyUI calls it; only read
         **more: Any,
     ) -> Tensor:
-        patches = dict(transformer_options.get("patches", {}))
-        sources = [patch.source for patch in patches.pop(patch_name, ()) if isinstance(patch, TokenPatch)]
-        options = {**transformer_options, "patches": patches}
+        options, sources = without_sources(transformer_options, patch_name)
         batch = len(x)
         sets = [each for source in sources for each in source.sets(0, batch, context, transformer_options)]
         taken = [tuple(each.rows[row] for each in sets) for row in range(batch)]

@@ -47,3 +47,11 @@ class TokenPatch:
 
     def cleanup(self) -> None:
         self.source.forget()
+
+
+def without_sources(options: dict[str, Any], patch_name: str) -> tuple[dict[str, Any], list[TokenSource]]:
+    """ComfyUI's transformer_options without the patches of this name, and the sources that these held: a way in that
+    reads them itself hides them from the network."""
+    patches = dict(options.get("patches", {}))
+    sources = [patch.source for patch in patches.pop(patch_name, ()) if isinstance(patch, TokenPatch)]
+    return {**options, "patches": patches}, sources

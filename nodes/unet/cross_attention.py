@@ -20,7 +20,7 @@ from comfy.ldm.modules.attention import SpatialTransformer
 from torch import Tensor
 
 from ..models.batch_parts import options_for
-from ..models.token_source import TokenPatch, TokenSet, TokenSource
+from ..models.token_source import TokenSet, TokenSource, without_sources
 
 # Of ComfyUI's: part of the UNet ("input", "middle", "output"), number of the block in it, number in its transformer.
 Place = tuple[str, int, int]
@@ -57,9 +57,7 @@ def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
         transformer_options: dict[str, Any] = {},  # noqa: B006  # as ComfyUI calls it; only read
         **more: Any,
     ) -> Tensor:
-        patches = dict(transformer_options.get("patches", {}))
-        sources = [patch.source for patch in patches.pop(patch_name, ()) if isinstance(patch, TokenPatch)]
-        options = {**transformer_options, "patches": patches}
+        options, sources = without_sources(transformer_options, patch_name)
         if sources:
             replaced = dict(options.get("patches_replace", {}))
             others, repeats = replaced.get("attn2", {}), repeats_of(context)

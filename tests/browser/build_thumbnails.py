@@ -160,6 +160,9 @@ def cards(empty: Image.Image) -> dict[str, str]:
         "18_a_pair_of_embeddings_for_sd": card(
             "A pair of embeddings<br>for SD 1.5", shown(dimmed, 340, 425), embedding_files()
         ),
+        "19_a_collage_as_a_chroma_lora": card(
+            "A collage becomes<br>a LoRA for Chroma", collage(picture), lora_for_chroma()
+        ),
     }
 
 
@@ -167,6 +170,11 @@ def embedding_files() -> str:
     """Nothing is shown as a result: no model of this family has been trained here."""
     negative = "<small>and in the negative prompt</small><br>embedding:<br>my_character<br>_negative"
     return f'<div class="file">embedding:<br>my_character<br>{negative}</div>'
+
+
+def lora_for_chroma() -> str:
+    """Nothing is shown as a result: no model of this family has been trained here."""
+    return '<div class="file">my_chroma<br>_character<br>LoRA<br><small>in models/loras</small></div>'
 
 
 def checkpoint_file() -> str:

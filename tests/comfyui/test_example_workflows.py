@@ -26,6 +26,7 @@ BROUGHT = {
     "a_cut_out_character": ["cut-out.png"],
     "two_pictures_of_one_character": ["example.png", "wide.png"],
     "three_pictures_in_one_collage": ["example.png", "wide.png", "tall.png"],
+    "a_collage_as_a_chroma_lora": ["example.png", "wide.png", "tall.png"],
 }
 OLD = sorted((Path(__file__).parents[1] / "version_0_1" / "workflows").glob("*.json"))
 BROUGHT_THEN = {
