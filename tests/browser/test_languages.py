@@ -16,9 +16,9 @@ from frontend_page import SETTINGS, FrontendPage
 SCREENSHOTS = Path(__file__).parent / "output" / "languages"
 SCRIPTS = {"ja": "[\u3040-\u30ff\u4e00-\u9fff]", "zh": "[\u4e00-\u9fff]", "ko": "[\uac00-\ud7a3]"}
 # What these communities write in Latin letters.
-AS_IT_IS = {"CLIP", "VAE", "EMA", "CFG"}
+AS_IT_IS = {"CLIP", "VAE", "EMA", "CFG", "LoRA"}
 # Of lists: what is written so everywhere, names of samplers and schedules, which ComfyUI does not translate either.
-NAMES = {"bf16", "fp16", "fp32", "euler", "simple"}
+NAMES = {"bf16", "fp16", "fp32", "euler", "simple", "LoRA", "LoCon", "LoHa", "LoKr", "DyLoRA", "sd-scripts", "peft"}
 ALL_NODES = """() => {
     const nodes = Object.keys(LiteGraph.registered_node_types)
         .filter((type) => type.startsWith('AnimaFastTrain')).map((type) => LiteGraph.createNode(type))

@@ -80,6 +80,14 @@ def quick_options(**changes: object) -> dict:
     return training_options(**{"cut_paste": 0.0, "preview_every": 0, "keep_recent": 0, **changes})
 
 
+def lora(**changes: object) -> Workflow:
+    """The same training of a LoRA, which is written nowhere unless it is given a name."""
+    of_tokens = ("num_tokens", "init_std")
+    inputs = {name: value for name, value in trained()["train"]["inputs"].items() if name not in of_tokens}
+    chosen = {"lora_kind": "LoRA", "lora_rank": 2, "lora_layers": "attention", "filename_prefix": "", **changes}
+    return {**trained(), "train": node("AnimaFastTrainMaskedLora", **{**inputs, **chosen})}
+
+
 def trained_on_wide(mask: Workflow, **changes: object) -> Workflow:
     workflow = {**trained(training_mask=["mask", 0], **changes), **mask}
     workflow["reference"] = node("LoadImage", image=WIDE)
@@ -342,6 +350,18 @@ MISTAKES = {
         "acts in no step",
     ),
     "no prompts to compare": Mistake("Compare Contexts without a prompt", lambda: compared(prompts=" "), "prompts"),
+    "convolutions of Anima": Mistake(
+        "a LoCon is asked of Anima, which has no convolutions", lambda: lora(lora_kind="LoCon"), "has no convolutions"
+    ),
+    "rank above the width": Mistake(
+        "the rank of a LoRA is larger than a layer is wide", lambda: lora(lora_rank=1000), "lora_rank is 1000"
+    ),
+    "no names for it": Mistake(
+        "a LoKr is to be written in peft's layout", lambda: lora(lora_kind="LoKr", lora_layout="peft"), "lora_layout"
+    ),
+    "a LoRA outside of its folder": Mistake(
+        "a LoRA's name leads out of models/loras", lambda: lora(filename_prefix="../../elsewhere"), "filename_prefix"
+    ),
     "scales in words": Mistake(
         "the scales of Compare Contexts are words", lambda: compared(scales="little, much"), "scale"
     ),
