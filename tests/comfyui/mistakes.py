@@ -354,7 +354,9 @@ MISTAKES = {
         "a LoCon is asked of Anima, which has no convolutions", lambda: lora(lora_kind="LoCon"), "has no convolutions"
     ),
     "rank above the width": Mistake(
-        "the rank of a LoRA is larger than a layer is wide", lambda: lora(lora_rank=1000), "lora_rank is 1000"
+        "the rank of a LoKr is larger than a layer allows",
+        lambda: lora(lora_kind="LoKr", lora_rank=64),
+        "lora_rank is 64",
     ),
     "no names for it": Mistake(
         "a LoKr is to be written in peft's layout", lambda: lora(lora_kind="LoKr", lora_layout="peft"), "lora_layout"
