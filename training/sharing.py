@@ -52,8 +52,8 @@ class Sharing:
             emphasis=emphasis,
         )
 
-    def add_up(self, leaves: Sequence[Tensor], *means: float) -> tuple[float, ...]:
-        """Replaces the gradients of the leaves by their mean over all processes, and returns the means of `means`."""
+    def add_up(self, leaves: Sequence[Tensor], means: Tensor) -> Tensor:
+        """Replaces the gradients of the leaves by their mean over all processes, and returns that of `means`."""
         if self.processes == 1:
             return means
         for leaf in leaves:
@@ -61,7 +61,5 @@ class Sharing:
                 leaf.grad = torch.zeros_like(leaf)
             distributed.all_reduce(leaf.grad)
             leaf.grad /= self.processes
-        gathered: list[tuple[float, ...] | None] = [None] * self.processes
-        distributed.all_gather_object(gathered, means)
-        parts = [each for each in gathered if each is not None]
-        return tuple(sum(values) / self.processes for values in zip(*parts, strict=True))
+        distributed.all_reduce(means)
+        return means / self.processes

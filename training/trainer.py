@@ -7,7 +7,6 @@ preservation). The trainer knows a backbone and a trainable; which model and wha
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -138,17 +137,16 @@ class Trainer:
         rate /= 2**self.position.retries
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        loss = prior = 0.0
+        losses = torch.zeros(2, device=self.device)  # the masked one and prior preservation's
         parts = self.settings.gradient_accumulation
         for _ in range(parts):
             batch = self.sharing.part(self.batches.draw())
             forward = self.forward(batch)
             (self.forward.loss(forward) / parts).backward()
-            loss += float(forward.masked.detach()) / parts
-            prior += float(forward.preserved.detach()) / parts
-        loss, prior = self.sharing.add_up(self.trainable.leaves, loss, prior)
+            losses += torch.stack([forward.masked, forward.preserved]).detach() / parts
+        losses = self.sharing.add_up(self.trainable.leaves, losses)
         self.position.done += 1
-        self._update(loss)
+        loss, prior = self._update(losses)
         self.history.losses.append(loss)
         self.history.prior_losses.append(prior)
         self.history.learning_rates.append(rate)
@@ -202,12 +200,16 @@ class Trainer:
     def _new_optimiser(self, leaves: Sequence[Tensor]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(leaves, lr=1.0, weight_decay=self.settings.weight_decay)
 
-    def _update(self, loss: float) -> None:
-        """Moves the leaves, unless loss or gradient is not finite: then this step is skipped and the rate halved."""
+    def _update(self, losses: Tensor) -> tuple[float, float]:
+        """Moves the leaves, unless loss or gradient is not finite: then this step is skipped and the rate halved.
+
+        Returns the losses. They and whether all is finite are read together: a step waits for its device once.
+        """
         leaves = self.trainable.leaves
-        if not math.isfinite(loss) or not all(
-            torch.isfinite(leaf.grad).all() for leaf in leaves if leaf.grad is not None
-        ):
+        gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
+        finite = torch.stack([torch.isfinite(each).all() for each in (losses[0], *gradients)]).all()
+        loss, prior, is_finite = torch.cat([losses, finite.float()[None]]).tolist()
+        if not is_finite:
             self._retry(f"step {self.position.done} was skipped because its loss was not finite")
             if self._last_good:  # or every later step would start where the model breaks
                 self.trainable.load_state(self._last_good)
@@ -220,6 +222,7 @@ class Trainer:
             self.optimiser.step()
             self.trainable.after_step()
         self.optimiser.zero_grad()
+        return loss, prior
 
     def _retry(self, reason: str) -> None:
         self.position.retries += 1
