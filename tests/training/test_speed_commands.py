@@ -104,7 +104,7 @@ def test_an_estimate_names_all_levels_and_what_fits() -> None:
 
 
 def test_the_cost_of_each_axis_is_measured_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(scale.AXES, "size", (32, 64))
+    monkeypatch.setattr(scale, "SIDES", (1, 2))
     options = (
         "--axis",
         "size",

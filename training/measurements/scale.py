@@ -16,8 +16,9 @@ from .bench_model import Preset, RandomBackbone
 from .ceilings import matrix_ceiling, wait_for
 from .step_memory import memory_of
 
+SIDES = (0.5, 1, 1.5, 2, 3)  # of the preset's
 AXES: dict[str, tuple[int, ...]] = {
-    "size": (256, 512, 768, 1024, 1536),
+    "size": (),  # as SIDES say
     "tokens": (1, 4, 16, 64, 256),
     "references": (1, 4, 16, 64),
     "batch": (1, 2, 4, 8, 16),
@@ -48,10 +49,16 @@ def measure(
     ceiling = matrix_ceiling(rows, preset.size.model_channels, preset.dtype, device)
     costs = []
     for axis in axes:
-        for value in AXES[axis]:
+        for value in values_of(preset, axis):
             costs.append(cost(preset, axis, value, device, rounds, ceiling))
             say(f"{axis} {value}: {costs[-1].seconds:.3g} s a step")
     return costs
+
+
+def values_of(preset: Preset, axis: str) -> list[int]:
+    if axis == "size":
+        return [max(1, round(preset.side * share / 16)) * 16 for share in SIDES]
+    return list(AXES[axis])
 
 
 def cost(preset: Preset, axis: str, value: int, device: torch.device, rounds: int, ceiling: float) -> Cost:
