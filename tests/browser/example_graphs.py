@@ -73,7 +73,7 @@ Anima's three files are offered for download where they are missing.
                 [
                     [
                         example_reference(),
-                        Node("preview", "AnimaFastTrainPreviewMask", size=(300, 360)),
+                        Node("preview", "AnimaFastTrainPreviewMask", size=(300, 420)),
                         picture(title="Load Image (your own picture)"),
                     ]
                 ],
@@ -84,7 +84,7 @@ Anima's three files are offered for download where they are missing.
             draw(
                 4,
                 patched("1girl, solo, sitting in a cafe, reading a book, window, warm light"),
-                Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": CONTEXT_NAME}, size=(270, 130)),
+                Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": CONTEXT_NAME}, size=(270, 170)),
             )
         ],
     ],

@@ -81,7 +81,7 @@ else is to be set, also for models that predict v (NoobAI's V, zero-terminal SNR
                 [
                     [
                         example_reference(),
-                        Node("preview", "AnimaFastTrainPreviewMask", {"training_image_size": 768}, size=(300, 360)),
+                        Node("preview", "AnimaFastTrainPreviewMask", {"training_image_size": 768}, size=(300, 420)),
                         picture(title="Load Image (your own picture)"),
                     ]
                 ],
@@ -92,7 +92,7 @@ else is to be set, also for models that predict v (NoobAI's V, zero-terminal SNR
             draw(
                 4,
                 patched("1girl, solo, sitting in a cafe, reading a book, window, warm light"),
-                Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": "my_sdxl_character"}, size=(270, 130)),
+                Node("keep", "AnimaFastTrainSaveContext", {"filename_prefix": "my_sdxl_character"}, size=(270, 170)),
                 avoid="worst quality, low quality, blurry, jpeg artifacts, watermark",
                 steps=28,
                 cfg=5.0,

@@ -62,7 +62,7 @@ Forge and whatever else reads LoRAs.
                 [
                     [
                         example_reference(),
-                        Node("preview", "AnimaFastTrainPreviewMask", size=(300, 360)),
+                        Node("preview", "AnimaFastTrainPreviewMask", size=(300, 420)),
                         picture(title="Load Image (your own picture)"),
                     ]
                 ],
