@@ -112,7 +112,7 @@ def smaller(path: Path, brought: Sequence[str] = ()) -> dict[str, dict[str, Any]
     for node in prompt.values():
         # A widget that something is wired to keeps its link.
         given = {key: value for key, value in SMALL.items() if key in node["inputs"]}
-        if node["inputs"].get("width") == HALF:
+        if node["class_type"] == "SolidMask" and node["inputs"].get("width") == HALF:
             given["width"] //= 2
         node["inputs"].update(given)
     for node, file in zip(nodes_of(prompt, "LoadImage"), brought, strict=False):
