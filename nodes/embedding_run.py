@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -11,18 +9,18 @@ from comfy_api.latest import io, ui
 
 from ..masking.framing import Framing
 from ..training.embedding_settings import EmbeddingTrainingSettings
+from ..training.embeddings.trained_embedding import TrainedEmbedding
 from ..training.references.augmentation import Augmentation
 from ..training.references.caption import refuse_unnamed
 from ..training.references.reference_list import ReferenceList
 from ..training.reports.loss_map import loss_map_of
-from ..training.result import TrainingDiverged
 from .embeddings.embedding_files import check_name, save_embedding
 from .live.channel import Channel
 from .live.finish import REQUESTS
 from .live.loss_line import DONE, done_message
 from .live.phases import Phases
 from .options.training_options import TrainingOptions
-from .watched_run import Watched, run_to_its_end
+from .watched_run import DIVERGED, Watched, keeping_the_best, run_to_its_end
 
 
 def train_embedding_on_references(
@@ -42,7 +40,7 @@ def train_embedding_on_references(
         check_name(name)
         refuse_unnamed(augmentation.captions)
         watched = Watched(phases, finish, options.previews)
-        with keeping_the_best_embedding():
+        with keeping_the_best(best_vectors_saved):
             ended = run_to_its_end(models, references, framing, settings, options, augmentation, watched)
         result = ended.result
         positive, negative = save_embedding(result.trained, name)
@@ -52,11 +50,5 @@ def train_embedding_on_references(
     return io.NodeOutput(positive, negative, info, loss_map_of(result.history), ui=ui.PreviewText(info))
 
 
-@contextmanager
-def keeping_the_best_embedding() -> Iterator[None]:
-    """Saves the best of a run that diverges where prompts find it, and says so in the error."""
-    try:
-        yield
-    except TrainingDiverged as error:
-        positive, _ = save_embedding(error.trained, "diverged")
-        raise ValueError(f"{error}; the best vectors before that were saved, in a prompt: {positive}") from error
+def best_vectors_saved(trained: TrainedEmbedding) -> str:
+    return f"the best vectors before that were saved, in a prompt: {save_embedding(trained, DIVERGED)[0]}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +18,6 @@ from ..training.references.augmentation import Augmentation
 from ..training.references.caption import refuse_unnamed
 from ..training.references.reference_list import ReferenceList
 from ..training.reports.loss_map import loss_map_of
-from ..training.result import TrainingDiverged
 from .folders.loras import lora_path, save_as_new_lora
 from .live.channel import Channel
 from .live.finish import REQUESTS
@@ -29,7 +26,7 @@ from .live.phases import Phases
 from .models.families import family_of
 from .models.merging import remarks_on_merging
 from .options.training_options import TrainingOptions
-from .watched_run import Watched, run_to_its_end
+from .watched_run import DIVERGED, Watched, keeping_the_best, run_to_its_end
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def train_lora_on_references(
         refuse_unnamed(augmentation.captions)
         options = replace(options, begin=beginning(models[0], settings, files.start))
         watched = Watched(phases, finish, options.previews)
-        with keeping_the_best_lora():
+        with keeping_the_best(best_lora_saved):
             ended = run_to_its_end(
                 models, references, framing, settings, options, augmentation, watched, remarks_on_merging
             )
@@ -93,11 +90,5 @@ def kept(lora: TrainedLora, prefix: str, info: str) -> tuple[str, str]:
     return name, f"{info}\nsaved as: {name}, for Load LoRA"
 
 
-@contextmanager
-def keeping_the_best_lora() -> Iterator[None]:
-    """Saves the best of a run that diverges where Load LoRA finds it, and says so in the error."""
-    try:
-        yield
-    except TrainingDiverged as error:
-        name = save_as_new_lora(error.trained, "diverged")
-        raise ValueError(f"{error}; the best LoRA before that was saved as {name}, for Load LoRA") from error
+def best_lora_saved(trained: TrainedLora) -> str:
+    return f"the best LoRA before that was saved as {save_as_new_lora(trained, DIVERGED)}, for Load LoRA"

@@ -14,7 +14,6 @@ from ..training.references.reference_list import ReferenceList
 from ..training.run_options import settings_in
 from .folders.loras import lora_names
 from .lora_run import LoraFiles, train_lora_on_references
-from .models.families import family_of
 from .node_schema import TRAIN, node_schema
 from .options.declared_inputs import in_order
 from .options.training_options import TrainingOptions
@@ -89,7 +88,7 @@ class MaskTrainLora(io.ComfyNode):
         return train_lora_on_references(
             (model, clip, vae),
             join_references(own, references),
-            family_of(model).framed(options.framing_of(inputs)),
+            options.framing_of(inputs),
             with_lora(options.training_settings(inputs), lora),
             options,
             options.augmentation_of(training_prompt, inputs),

@@ -141,8 +141,8 @@ def train_by_inputs(
     inputs: dict[str, Any],
 ) -> io.NodeOutput:
     """Trains as Training Options and the node's own widgets, by their ids, say. Raises ValueError in one sentence."""
-    family = token_family_of(models[0])
-    settings, framing = options.training_settings(inputs), family.framed(options.framing_of(inputs))
+    token_family_of(models[0])  # refused before a picture is read
+    settings, framing = options.training_settings(inputs), options.framing_of(inputs)
     augmentation = options.augmentation_of(training_prompt, inputs)
     return train_on_references(*models, references, framing, settings, options, augmentation)
 

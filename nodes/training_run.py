@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher
@@ -15,8 +14,8 @@ from ..training.references.caption import refuse_unnamed
 from ..training.references.reference import Reference
 from ..training.references.reference_list import ReferenceList
 from ..training.reports.loss_map import loss_map_of
-from ..training.result import TrainingDiverged
 from ..training.settings import TrainingSettings
+from ..training.trainables.context_file import ReferenceContext
 from ..training.trainables.thumbnail import with_thumbnail
 from .folders.contexts import save_as_new_file
 from .live.channel import Channel
@@ -26,7 +25,7 @@ from .live.phases import Phases
 from .options.training_options import TrainingOptions
 from .recent.recent_contexts import FinishedRun, RecentContexts
 from .recent.run_key import run_key
-from .watched_run import Watched, run_to_its_end
+from .watched_run import DIVERGED, Watched, keeping_the_best, run_to_its_end
 
 
 def train_on_references(
@@ -66,7 +65,7 @@ def trained_run(
     watched: Watched,
 ) -> FinishedRun:
     """A run from references to its outputs; its context carries a small picture of what it learned."""
-    with keeping_the_best_tokens():
+    with keeping_the_best(best_tokens_saved):
         ended = run_to_its_end(models, references, framing, settings, options, augmentation, watched)
     result = ended.result
     return FinishedRun(
@@ -78,11 +77,5 @@ def trained_run(
     )
 
 
-@contextmanager
-def keeping_the_best_tokens() -> Iterator[None]:
-    """Saves the best tokens of a run that diverges where Load Context finds them, and says so in the error."""
-    try:
-        yield
-    except TrainingDiverged as error:
-        name = save_as_new_file(error.trained, "diverged")
-        raise ValueError(f"{error}; the best tokens before that were saved as {name}, for Load Context") from error
+def best_tokens_saved(trained: ReferenceContext) -> str:
+    return f"the best tokens before that were saved as {save_as_new_file(trained, DIVERGED)}, for Load Context"

@@ -3,7 +3,8 @@ goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..training.references.reference import Reference
 from ..training.references.reference_list import ReferenceList
 from ..training.reports.memory import peak_memory
 from ..training.reports.summary import describe
-from ..training.result import TrainingResult
+from ..training.result import TrainingDiverged, TrainingResult
 from ..training.resuming.run_state import CheckpointPlan, TrainingState
 from ..training.settings import TrainingSettings
 from ..training.train import train_what_is_asked
@@ -32,10 +33,12 @@ from .live.phases import Phases
 from .live.previews import PreviewOptions, TrainingPreviews, previewer_for
 from .live.progress import LiveProgress
 from .models.backbone import ModelBackbone, training_backbone
+from .models.families import family_of
 from .models.within_memory import within_memory
 from .options.training_options import TrainingOptions
 
 OUT_OF_MEMORY_NOTE = "the GPU ran out of memory in the first step, so each block was computed twice (checkpointing on)"
+DIVERGED = "diverged"  # the name under which the best of a run that went wrong is saved
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ def run_to_its_end(
     watched: Watched,
     remarks: Remarks = lambda backbone, references, result: (),
 ) -> EndedRun:
-    """Trains what the settings are for. Raises TrainingDiverged, and ValueError for what cannot be trained on."""
+    """Trains what the settings are for, on pictures whose sides the model can take. Raises TrainingDiverged, and
+    ValueError for what cannot be trained on."""
+    framing = family_of(models[0]).framed(framing)
     checkpoints, resume = options.checkpoints.plan(), options.checkpoints.resumed_state()
     options.previews.folder()  # a name that is refused is refused before anything is encoded
     first = FirstPicture(watched.phases, framing, options.mask_reduction)
@@ -96,6 +101,16 @@ def run_to_its_end(
         "loss": result.trained.info.final_loss,
     }
     return EndedRun(result, first.image, describe(result, peak.mib, (*enlarged, *notes)), figures)
+
+
+@contextmanager
+def keeping_the_best(keep: Callable[[Any], str]) -> Iterator[None]:
+    """What a run that diverges has learned best is kept, and the error says so. keep: saves it, and says where, as in
+    "the best tokens before that were saved as ..."."""
+    try:
+        yield
+    except TrainingDiverged as error:
+        raise ValueError(f"{error}; {keep(error.trained)}") from error
 
 
 def train_within_memory(

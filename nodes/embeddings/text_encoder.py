@@ -17,7 +17,9 @@ from ..models.model_loading import training_clone
 
 # ComfyUI's tokens: by encoder ("l", "g"), chunks of 77 pairs of a number, or a vector, and its weight.
 Tokens = dict[str, list[list[tuple[Any, float]]]]
-_PLACEHOLDER = "placeholder"
+# As ComfyUI, and the keys of embedding files, call them.
+ENCODERS = ("clip_l", "clip_g")
+_PLACEHOLDER = "placeholder"  # the name of an embedding whose vectors are put in later
 
 
 class TextEncoder:
@@ -30,8 +32,7 @@ class TextEncoder:
     @property
     def _encoders(self) -> dict[str, Any]:
         """ComfyUI's, by our names."""
-        names = (name for name in ("clip_l", "clip_g") if hasattr(self.patcher.model, name))
-        return {name: getattr(self.patcher.model, name) for name in names}
+        return {name: getattr(self.patcher.model, name) for name in ENCODERS if hasattr(self.patcher.model, name)}
 
     def word_tables(self) -> dict[str, Tensor]:
         """The vectors of all words [words,D], by encoder, as they lie in memory."""
@@ -57,7 +58,7 @@ class TextEncoder:
         rows = {name: torch.arange(count).float()[:, None].repeat(1, table.shape[1]) for name, table in tables.items()}
         with tempfile.TemporaryDirectory() as folder:
             save_file(rows, Path(folder) / f"{_PLACEHOLDER}.safetensors")
-            with _embeddings_in(folder, [getattr(self._clip.tokenizer, name) for name in tables]):
+            with embeddings_in(folder, self._clip):
                 tokens: Tokens = self._clip.tokenize(with_embedding(prompt, _PLACEHOLDER))
         return tokens
 
@@ -115,8 +116,9 @@ def _filled(chunks: list[list[tuple[Any, float]]], vectors: Tensor) -> list[list
 
 
 @contextmanager
-def _embeddings_in(folder: str, tokenizers: list[Any]) -> Iterator[None]:
+def embeddings_in(folder: str, clip: Any) -> Iterator[None]:
     """Inside, ComfyUI's tokenizers look for embeddings there."""
+    tokenizers = [tokenizer for name in ENCODERS if (tokenizer := getattr(clip.tokenizer, name, None))]
     before = [tokenizer.embedding_directory for tokenizer in tokenizers]
     try:
         for tokenizer in tokenizers:

@@ -17,8 +17,6 @@ from ..unet.family import SD15, SDXL
 from .family import ModelFamily
 
 FAMILIES: tuple[ModelFamily, ...] = (ANIMA, SDXL, SD15, CHROMA, COSMOS_PREDICT2, Z_IMAGE, LUMINA2, QWEN_IMAGE, FLUX)
-
-
 READERS = tuple(family for family in FAMILIES if family.reads_tokens)
 
 

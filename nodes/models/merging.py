@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...training.adapters.acting import Forward
-from ...training.adapters.kinds import CONVOLVE, plus
+from ...training.adapters.kinds import CONVOLVE
 from ...training.adapters.layers import adaptable_modules
+from ...training.adapters.low_rank import plus
 from ...training.adapters.plan import Adapters
 from ...training.references.encode import EncodedReference
 from ...training.result import TrainingResult
@@ -46,9 +47,10 @@ class MergedAdapters:
         change = self._adapters.plan.kind.weight(exact).view_as(before)
         difference = (rounded(before + change, layer, name) - before).to(x.dtype)
         if difference.ndim == 2:
-            return plus(own_forward(x), functional.linear(x, difference))
-        convolve = CONVOLVE[difference.ndim - 2]
-        moved = convolve(x, difference, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[call-overload]
+            moved = functional.linear(x, difference)
+        else:
+            convolve = CONVOLVE[difference.ndim - 2]
+            moved = convolve(x, difference, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[call-overload]
         return plus(own_forward(x), moved)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from example_graphs import EXAMPLE_PROMPT
-from family_graphs import LOADER, from_checkpoint
+from family_graphs import checkpoint_loader, from_checkpoint
 from graph_parts import (
-    LOAD,
     PICTURE,
     TRAIN,
     TRAINING_LINKS,
@@ -21,19 +18,11 @@ from graph_parts import (
     prompt,
     sampler_links,
     training_info,
+    with_canvas,
 )
 
 CHECKPOINT = "v1-5-pruned-emaonly-fp16.safetensors"
 CHECKPOINT_URL = f"https://huggingface.co/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{CHECKPOINT}"
-
-
-def of_size(side: int, group: Group) -> Group:
-    """The same with a canvas of so many pixels a side."""
-    stacks = [
-        [replace(node, widgets={"width": side, "height": side}) if node.key == "canvas" else node for node in stack]
-        for stack in group.columns
-    ]
-    return replace(group, columns=stacks)
 
 
 PAIR = Example(
@@ -68,21 +57,7 @@ The files are a few kilobytes and lie in `models/embeddings`. ComfyUI and the we
                 520,
                 280,
             ),
-            Group(
-                "1 · Load your model",
-                LOAD,
-                [
-                    [
-                        Node(
-                            LOADER,
-                            LOADER,
-                            {"ckpt_name": CHECKPOINT},
-                            size=(264, 0),
-                            models=[{"name": CHECKPOINT, "url": CHECKPOINT_URL, "directory": "checkpoints"}],
-                        )
-                    ]
-                ],
-            ),
+            checkpoint_loader(CHECKPOINT, CHECKPOINT_URL),
         ],
         [
             Group(
@@ -134,8 +109,7 @@ The files are a few kilobytes and lie in `models/embeddings`. ComfyUI and the we
             )
         ],
         [
-            of_size(
-                512,
+            with_canvas(
                 draw(
                     4,
                     [prompt("", title="With the embedding")],
@@ -145,6 +119,7 @@ The files are a few kilobytes and lie in `models/embeddings`. ComfyUI and the we
                     sampler_name="dpmpp_2m",
                     scheduler="karras",
                 ),
+                widgets={"width": 512, "height": 512},
             )
         ],
     ],

@@ -16,6 +16,7 @@ from graph_parts import (
     draw_links,
     example_reference,
     note,
+    official_file,
     patched,
     picture,
     train,
@@ -24,6 +25,10 @@ from graph_parts import (
 CHECKPOINT = "sd_xl_base_1.0.safetensors"
 CHECKPOINT_URL = f"https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/{CHECKPOINT}"
 LOADER = "CheckpointLoaderSimple"
+
+
+def checkpoint_loader(name: str, url: str) -> Group:
+    return Group("1 · Load your model", LOAD, [[official_file(LOADER, "ckpt_name", "checkpoints", name, url)]])
 
 
 def from_checkpoint(links: list[Link]) -> list[Link]:
@@ -58,21 +63,7 @@ else is to be set, also for models that predict v (NoobAI's V, zero-terminal SNR
                 430,
                 280,
             ),
-            Group(
-                "1 · Load your model",
-                LOAD,
-                [
-                    [
-                        Node(
-                            LOADER,
-                            LOADER,
-                            {"ckpt_name": CHECKPOINT},
-                            size=(264, 0),
-                            models=[{"name": CHECKPOINT, "url": CHECKPOINT_URL, "directory": "checkpoints"}],
-                        )
-                    ]
-                ],
-            ),
+            checkpoint_loader(CHECKPOINT, CHECKPOINT_URL),
         ],
         [
             Group(

@@ -4,7 +4,7 @@ share."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 MODEL_NAME = "anima-base-v1.0.safetensors"
@@ -54,9 +54,9 @@ def note(text: str, height: int, width: int = NOTE_WIDTH) -> Group:
     return Group("", "", [[Node("note", "MarkdownNote", {"text": text.strip()}, "Read me first", (width, height))]])
 
 
-def official_file(kind: str, widget: str, directory: str, name: str, **widgets: str) -> Node:
-    """A loader that tells the frontend where a missing file is downloaded from."""
-    models = [{"name": name, "url": f"{OFFICIAL_FILES}/{directory}/{name}", "directory": directory}]
+def official_file(kind: str, widget: str, directory: str, name: str, url: str = "", **widgets: str) -> Node:
+    """A loader that tells the frontend where a missing file is downloaded from; without a url one of Anima's."""
+    models = [{"name": name, "url": url or f"{OFFICIAL_FILES}/{directory}/{name}", "directory": directory}]
     return Node(kind, kind, {widget: name, **widgets}, size=(264, 0), models=models)
 
 
@@ -143,6 +143,14 @@ def draw(number: int, wanted: Sequence[Node], *more: Node, avoid: str = AVOID, *
             ],
         ],
     )
+
+
+def with_canvas(group: Group, **changes: Any) -> Group:
+    """What `draw` gives, with another kind of empty latent or other widgets of it."""
+    columns = [
+        [replace(node, **changes) if node.key == "canvas" else node for node in column] for column in group.columns
+    ]
+    return replace(group, columns=columns)
 
 
 def patched(text: str) -> list[Node]:

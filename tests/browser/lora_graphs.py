@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Any
 
 from example_graphs import EXAMPLE_PROMPT
 from graph_parts import (
+    INFO_LINK,
     LOAD,
     PICTURE,
     TRAIN,
@@ -17,12 +18,29 @@ from graph_parts import (
     example_reference,
     loaders,
     note,
+    official_file,
     picture,
     prompt,
     sampler_links,
     training_info,
+    with_canvas,
 )
-from reference_graphs import PREVIEW_SIZE, add_reference, chain_links, preview
+from reference_graphs import THREE_PICTURES_LINKS, a_collage, three_pictures
+
+
+def train_lora(title: str, **widgets: Any) -> Group:
+    """The node that trains it, and ComfyUI's that loads it, whose links are LORA_LINKS."""
+    node = Node("train", "AnimaFastTrainMaskedLora", widgets, size=(340, 560), room=460)
+    return Group(title, TRAIN, [[node], [training_info(), Node("apply", "LoraModelLoader", size=(340, 0))]])
+
+
+LORA_LINKS = [
+    INFO_LINK,
+    ("UNETLoader", "MODEL", "apply", "model"),
+    ("train", "lora", "apply", "lora"),
+    ("CLIPLoader", "CLIP", "positive", "clip"),
+    *sampler_links("apply", "model", "positive"),
+]
 
 AS_A_LORA = Example(
     "16_your_character_as_a_masked_lora",
@@ -68,24 +86,7 @@ Forge and whatever else reads LoRAs.
                 ],
             )
         ],
-        [
-            Group(
-                "3 · Learn what the mask shows",
-                TRAIN,
-                [
-                    [
-                        Node(
-                            "train",
-                            "AnimaFastTrainMaskedLora",
-                            {"training_prompt": EXAMPLE_PROMPT, "filename_prefix": "my_character"},
-                            size=(340, 560),
-                            room=460,
-                        )
-                    ],
-                    [training_info(), Node("apply", "LoraModelLoader", size=(340, 0))],
-                ],
-            )
-        ],
+        [train_lora("3 · Learn what the mask shows", training_prompt=EXAMPLE_PROMPT, filename_prefix="my_character")],
         [draw(4, [prompt("1girl, solo, sitting in a cafe, reading a book, window, warm light")])],
     ],
     [
@@ -95,61 +96,42 @@ Forge and whatever else reads LoRAs.
         ("UNETLoader", "MODEL", "preview", "model"),
         ("example", "image", "train", "reference_image"),
         ("example", "mask", "train", "training_mask"),
-        ("train", "info", "info", "source"),
-        ("UNETLoader", "MODEL", "apply", "model"),
-        ("train", "lora", "apply", "lora"),
-        ("CLIPLoader", "CLIP", "positive", "clip"),
-        *sampler_links("apply", "model", "positive"),
+        *LORA_LINKS,
     ],
 )
 
 HUB = "https://huggingface.co"
-CHROMA_FILES = {
-    "UNETLoader": (
-        "unet_name",
-        "diffusion_models",
-        "Chroma1-HD.safetensors",
-        f"{HUB}/lodestones/Chroma1-HD/resolve/main",
-        {},
-    ),
-    "CLIPLoader": (
-        "clip_name",
-        "text_encoders",
-        "t5xxl_fp16.safetensors",
-        f"{HUB}/comfyanonymous/flux_text_encoders/resolve/main",
-        {"type": "chroma"},
-    ),
-    "VAELoader": (
-        "vae_name",
-        "vae",
-        "ae.safetensors",
-        f"{HUB}/Comfy-Org/Lumina_Image_2.0_Repackaged/resolve/main/split_files/vae",
-        {},
-    ),
-}
-
-
-def chroma_loaders() -> Group:
-    nodes = [
-        Node(
-            kind,
-            kind,
-            {widget: name, **widgets},
-            size=(264, 0),
-            models=[{"name": name, "url": f"{folder}/{name}", "directory": directory}],
-        )
-        for kind, (widget, directory, name, folder, widgets) in CHROMA_FILES.items()
-    ]
-    return Group("1 · Load Chroma", LOAD, [nodes])
-
-
-def of_sixteen_channels(group: Group) -> Group:
-    """The same with a canvas for Flux's VAE."""
-    columns = [
-        [replace(node, type="EmptySD3LatentImage") if node.key == "canvas" else node for node in column]
-        for column in group.columns
-    ]
-    return replace(group, columns=columns)
+TEXT_ENCODER = "t5xxl_fp16.safetensors"
+CHROMA = Group(
+    "1 · Load Chroma",
+    LOAD,
+    [
+        [
+            official_file(
+                "UNETLoader",
+                "unet_name",
+                "diffusion_models",
+                "Chroma1-HD.safetensors",
+                f"{HUB}/lodestones/Chroma1-HD/resolve/main/Chroma1-HD.safetensors",
+            ),
+            official_file(
+                "CLIPLoader",
+                "clip_name",
+                "text_encoders",
+                TEXT_ENCODER,
+                f"{HUB}/comfyanonymous/flux_text_encoders/resolve/main/{TEXT_ENCODER}",
+                type="chroma",
+            ),
+            official_file(
+                "VAELoader",
+                "vae_name",
+                "vae",
+                "ae.safetensors",
+                f"{HUB}/Comfy-Org/Lumina_Image_2.0_Repackaged/resolve/main/split_files/vae/ae.safetensors",
+            ),
+        ]
+    ],
+)
 
 
 COLLAGE_FOR_CHROMA = Example(
@@ -180,69 +162,24 @@ Chroma and what was made from it. The masks leave out everything else.
                 560,
                 280,
             ),
-            chroma_loaders(),
+            CHROMA,
         ],
         [
-            Group(
-                "2 · Your pictures, each with its mask and caption",
-                PICTURE,
-                [
-                    [
-                        picture("picture", "First picture (paint its mask)"),
-                        picture("second", "Second picture (paint its mask)"),
-                        picture("third", "Third picture (paint its mask)"),
-                    ],
-                    [
-                        add_reference(
-                            "first added", "Add the first picture", "a sheet of several pictures, standing outdoors"
-                        ),
-                        add_reference("second added", "Add the second picture", "the upper body, indoors"),
-                        add_reference("third added", "Add the third picture", "seen from the side"),
-                    ],
-                ],
+            three_pictures(
+                "a sheet of several pictures, standing outdoors", "the upper body, indoors", "seen from the side"
             )
         ],
+        [a_collage()],
         [
-            Group(
-                "3 · One picture of all, and a look at it",
-                PICTURE,
-                [
-                    [
-                        Node(
-                            "collage",
-                            "AnimaFastTrainReferenceCollage",
-                            {"width": 768, "height": 768},
-                            size=(PREVIEW_SIZE[0], 0),
-                        ),
-                        preview(training_image_size=768),
-                    ]
-                ],
-            )
-        ],
-        [
-            Group(
+            train_lora(
                 "4 · Learn what the masks show",
-                TRAIN,
-                [
-                    [
-                        Node(
-                            "train",
-                            "AnimaFastTrainMaskedLora",
-                            {
-                                "training_prompt": "a drawing of a girl",
-                                "training_image_size": 768,
-                                "filename_prefix": "my_chroma_character",
-                            },
-                            size=(340, 560),
-                            room=460,
-                        )
-                    ],
-                    [training_info(), Node("apply", "LoraModelLoader", size=(340, 0))],
-                ],
+                training_prompt="a drawing of a girl",
+                training_image_size=768,
+                filename_prefix="my_chroma_character",
             )
         ],
         [
-            of_sixteen_channels(
+            with_canvas(
                 draw(
                     5,
                     [prompt("a drawing of a girl who sits in a cafe by the window and reads a book, warm light")],
@@ -251,24 +188,15 @@ Chroma and what was made from it. The masks leave out everything else.
                     cfg=3.8,
                     sampler_name="euler",
                     scheduler="beta",
-                )
+                ),
+                type="EmptySD3LatentImage",
             )
         ],
     ],
     [
         *TRAINING_LINKS,
-        *chain_links(("picture", "first added"), ("second", "second added"), ("third", "third added")),
-        ("third added", "references", "collage", "references"),
-        ("collage", "image", "preview", "reference_image"),
-        ("collage", "mask", "preview", "training_mask"),
-        ("collage", "image", "train", "reference_image"),
-        ("collage", "mask", "train", "training_mask"),
-        ("collage", "caption", "train", "training_prompt"),
-        ("train", "info", "info", "source"),
-        ("UNETLoader", "MODEL", "apply", "model"),
-        ("train", "lora", "apply", "lora"),
-        ("CLIPLoader", "CLIP", "positive", "clip"),
-        *sampler_links("apply", "model", "positive"),
+        *THREE_PICTURES_LINKS,
+        *LORA_LINKS,
     ],
 )
 

@@ -233,6 +233,39 @@ Make a folder **references** in ComfyUI's **input** folder, and in it a folder *
     ],
 )
 
+NUMBERS = ("first", "second", "third")
+
+
+def three_pictures(*captions: str) -> Group:
+    pictures = [
+        picture(key, f"{number.capitalize()} picture (paint its mask)")
+        for key, number in zip(("picture", *NUMBERS[1:]), NUMBERS, strict=True)
+    ]
+    added = [
+        add_reference(f"{number} added", f"Add the {number} picture", caption)
+        for number, caption in zip(NUMBERS, captions, strict=True)
+    ]
+    return Group("2 · Your pictures, each with its mask and caption", PICTURE, [pictures, added])
+
+
+def a_collage(*between: Node) -> Group:
+    """between: what stands before the preview."""
+    size = {"width": 768, "height": 768}
+    node = Node("collage", "AnimaFastTrainReferenceCollage", size, size=(PREVIEW_SIZE[0], 0))
+    column = [node, *between, preview(training_image_size=768)]
+    return Group("3 · One picture of all, and a look at it", PICTURE, [column])
+
+
+THREE_PICTURES_LINKS = [
+    *chain_links(("picture", "first added"), ("second", "second added"), ("third", "third added")),
+    ("third added", "references", "collage", "references"),
+    ("collage", "image", "preview", "reference_image"),
+    ("collage", "mask", "preview", "training_mask"),
+    ("collage", "image", "train", "reference_image"),
+    ("collage", "mask", "train", "training_mask"),
+    ("collage", "caption", "train", "training_prompt"),
+]
+
 COLLAGE = Example(
     "07_three_pictures_in_one_collage",
     [
@@ -262,45 +295,13 @@ Keep **training_image_size** as large as the frame, here 768. A larger frame sho
             loaders(),
         ],
         [
-            Group(
-                "2 · Your pictures, each with its mask and caption",
-                PICTURE,
-                [
-                    [
-                        picture("picture", "First picture (paint its mask)"),
-                        picture("second", "Second picture (paint its mask)"),
-                        picture("third", "Third picture (paint its mask)"),
-                    ],
-                    [
-                        add_reference(
-                            "first added", "Add the first picture", "1girl, solo, multiple views, standing, outdoors"
-                        ),
-                        add_reference("second added", "Add the second picture", "1girl, solo, upper body, indoors"),
-                        add_reference(
-                            "third added", "Add the third picture", "1girl, solo, from side, simple background"
-                        ),
-                    ],
-                ],
+            three_pictures(
+                "1girl, solo, multiple views, standing, outdoors",
+                "1girl, solo, upper body, indoors",
+                "1girl, solo, from side, simple background",
             )
         ],
-        [
-            Group(
-                "3 · One picture of all, and a look at it",
-                PICTURE,
-                [
-                    [
-                        Node(
-                            "collage",
-                            "AnimaFastTrainReferenceCollage",
-                            {"width": 768, "height": 768},
-                            size=(PREVIEW_SIZE[0], 0),
-                        ),
-                        Node("caption", "PreviewAny", title="The joined captions", size=(PREVIEW_SIZE[0], 180)),
-                        preview(training_image_size=768),
-                    ]
-                ],
-            )
-        ],
+        [a_collage(Node("caption", "PreviewAny", title="The joined captions", size=(PREVIEW_SIZE[0], 180)))],
         [
             Group(
                 "4 · Learn what the masks show",
@@ -312,14 +313,8 @@ Keep **training_image_size** as large as the frame, here 768. A larger frame sho
     ],
     [
         *TRAINING_LINKS,
-        *chain_links(("picture", "first added"), ("second", "second added"), ("third", "third added")),
-        ("third added", "references", "collage", "references"),
+        *THREE_PICTURES_LINKS,
         ("collage", "caption", "caption", "source"),
-        ("collage", "image", "preview", "reference_image"),
-        ("collage", "mask", "preview", "training_mask"),
-        ("collage", "image", "train", "reference_image"),
-        ("collage", "mask", "train", "training_mask"),
-        ("collage", "caption", "train", "training_prompt"),
         *draw_links("train"),
     ],
 )

@@ -60,6 +60,8 @@ def compare(options: argparse.Namespace) -> None:
         "LoHa r8": LoraTrainingSettings(**shared, kind="LoHa"),
     }
     if options.only:
+        if unknown := set(options.only) - runs.keys():
+            raise SystemExit(f"no kind {', '.join(sorted(unknown))}, expected some of: {', '.join(runs)}")
         runs = {name: settings for name, settings in runs.items() if name in [TOKENS, *options.only]}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     with torch.inference_mode():

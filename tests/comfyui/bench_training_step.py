@@ -15,31 +15,34 @@ from __future__ import annotations
 
 import argparse
 import statistics
+from dataclasses import replace
 
 from bench_process import comfyui, common_options, load_anima, now
 
 PRECISIONS = {"bf16": "bfloat16", "fp32": "float32"}
-DEFAULT_BATCH = 4
 PROMPT = "1girl, red hair, looking at viewer"
 
 
 def main() -> None:
     parser = common_options(__doc__)
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--whole", action="store_true", help="a whole run at the defaults, whose batch it takes")
+    parser.add_argument("--batch", type=int, help="1, with --whole that of the default settings")
+    parser.add_argument("--rounds", type=int, help="3, with --whole 1")
+    parser.add_argument("--whole", action="store_true", help="a whole run at the default settings")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="fp32")
     parser.add_argument("--checkpointing", action="store_true", help="recompute blocks, in both")
     options = parser.parse_args()
-    if options.whole:
-        options.batch, options.rounds = DEFAULT_BATCH, 1
+    options.rounds = options.rounds or (1 if options.whole else 3)
     with comfyui(options):
         compare(options)
 
 
 def compare(options: argparse.Namespace) -> None:
     import torch
+
+    from anima_fast_train.training.settings import TrainingSettings
+
+    options.batch = options.batch or (TrainingSettings().batch_size if options.whole else 1)
 
     with torch.inference_mode():
         model, clip, vae = load_anima(options)
@@ -115,12 +118,9 @@ def our_seconds(model, clip, vae, latent, options) -> list[float]:
     from anima_fast_train.training.train_context import train_context_tokens
 
     ticks: list[float] = []
-    settings = TrainingSettings(
-        steps=options.steps, batch_size=options.batch, prior_weight=0.0, noise_pool=options.batch, evaluations=1
-    )
-    if options.whole:
-        settings = TrainingSettings()
-        assert settings.batch_size == DEFAULT_BATCH
+    settings = TrainingSettings(batch_size=options.batch)
+    if not options.whole:
+        settings = replace(settings, steps=options.steps, prior_weight=0.0, noise_pool=options.batch, evaluations=1)
     with training_backbone(model, clip, vae, "on" if options.checkpointing else "off", options.precision) as backbone:
         x0 = model.model.process_latent_in(latent.clone())[:1].to(model.load_device)
         mask = torch.zeros(1, 1, *x0.shape[-2:], device=model.load_device)

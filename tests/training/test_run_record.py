@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,27 @@ def check_as_it_stands(trainer: Trainer, references: list[EncodedReference], set
 def test_what_a_run_writes_is_taken(tiny: Any, encoded: MakeReference, step: int) -> None:
     references = [encoded(seed=1), encoded(size=(8, 6), seed=2, weight=2.0)]
     check_as_it_stands(stopped(context_trainer(tiny, references, SETTINGS), step), references, SETTINGS)
+
+
+def test_a_run_that_is_judged_elsewhere_too_is_taken(tiny: Any, encoded: MakeReference) -> None:
+    reference = encoded(seed=1)
+    (shown,) = reference.shown_as
+    references = [replace(reference, held_back=(replace(shown, latent=shown.latent / 2),))]
+    trainer = stopped(context_trainer(tiny, references, SETTINGS), 12)
+    best = trainer.history.evaluations[trainer.best.step]
+    assert trainer.best.step > 0 and best.unseen not in (None, best.inside)
+    check_as_it_stands(trainer, references, SETTINGS)
+
+
+@pytest.mark.parametrize(("lowest", "taken"), [(0.5, True), (0.6, True), (1.0, True), (0.4, False), (1.1, False)])
+def test_a_best_score_lies_between_the_errors_it_is_made_of(lowest: float, taken: bool) -> None:
+    changed = change("best.lowest", lowest)
+    changed["history"]["evaluations"][2][1] |= {"unseen": 0.7, "unseen_leak": 0.05}
+    if taken:
+        check(changed)
+    else:
+        with pytest.raises(ValueError, match="expected 0.5 to 1 as measured at step 10"):
+            check(changed)
 
 
 def test_a_run_that_has_not_begun_is_taken(tiny: Any, encoded: MakeReference) -> None:

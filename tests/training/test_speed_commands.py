@@ -105,7 +105,7 @@ def test_an_estimate_names_all_levels_and_what_fits() -> None:
 
 def test_the_cost_of_each_axis_is_measured_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scale, "SIDES", (1, 2))
-    options = (
+    options = [
         "--axis",
         "size",
         "--axis",
@@ -118,7 +118,7 @@ def test_the_cost_of_each_axis_is_measured_and_drawn(tmp_path: Path, monkeypatch
         "1",
         "--rounds",
         "1",
-    )
+    ]
     lines = run("bench-scale", *options, "--output", str(tmp_path)).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == [
         *("| size 32", "| size 64"),

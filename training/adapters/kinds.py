@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from .acting import Forward
 from .layers import Layer
-from .low_rank import with_low_rank
+from .low_rank import plus, with_low_rank
 
 Factors = Mapping[str, Tensor]
 CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -136,11 +136,6 @@ class Lokr:
 
     def weight(self, factors: Factors) -> Tensor:
         return torch.kron(factors["lokr_w1"], factors["lokr_w2_a"] @ factors["lokr_w2_b"])
-
-
-def plus(out: Tensor, move: Tensor) -> Tensor:
-    """A layer's output and what is added to it, in the dtype of the output."""
-    return out + move.to(out.dtype)
 
 
 def nearly_square(width: int) -> tuple[int, int]:

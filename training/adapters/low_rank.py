@@ -23,8 +23,13 @@ def with_low_rank(own_forward: Callable[[Tensor], Tensor], x: Tensor, down: Tens
         hidden = functional.linear(x, down)
     out = own_forward(x)
     if out.dtype != hidden.dtype or out is x or out._is_view() or not out.is_contiguous():
-        return out + functional.linear(hidden, up).to(out.dtype)
+        return plus(out, functional.linear(hidden, up))
     return _Up.apply(out, hidden, up)
+
+
+def plus(out: Tensor, move: Tensor) -> Tensor:
+    """A layer's output and what is added to it, in the dtype of the output."""
+    return out + move.to(out.dtype)
 
 
 class _Down(torch.autograd.Function):

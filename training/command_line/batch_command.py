@@ -19,7 +19,7 @@ from ..manifests.run import BatchFolders, BatchRun
 from ..manifests.store import Store
 from ..manifests.worker_process import WorkerCommand
 from .batch_table import BatchTable
-from .measurement_commands import require_positive
+from .measuring import require_positive
 from .output_folder import require_writable
 from .stopping_signals import Stopped, stopped_by_signals
 

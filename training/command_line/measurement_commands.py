@@ -4,14 +4,12 @@ goes and prints a table."""
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tqdm import tqdm
 
 from ..epsilon.worlds import WORLD_HELP, world_called
 from ..files.atomic_file import write_atomically
@@ -29,6 +27,7 @@ from ..measurements import (
 from ..measurements.carry_trainings import AT_HOME, TRAININGS
 from ..measurements.carry_yardstick import SAMPLING_STEPS
 from .declared_options import DEFAULTS
+from .measuring import require_positive, say
 from .output_folder import require_writable
 from .speed_commands import bench_command, bench_endurance_command, bench_scale_command, estimate_command
 from .train_command import Output
@@ -58,19 +57,12 @@ def add_measurements(app: typer.Typer) -> None:
         app.command(name)(command)
 
 
-def require_positive(**numbers: int) -> None:
-    """Raises ValueError that names the first number below 1."""
-    for name, value in numbers.items():
-        if value < 1:
-            raise ValueError(f"{name} is {value}, expected 1 or more")
-
-
 def measure_and_print(
     name: str, output: Path, measure: Callable[[Say], Sequence[Any]], table: Callable[[Any], str]
 ) -> None:
     """Measures, keeps the rows in `output` as NAME.json and prints their table."""
     folder = require_writable(output)
-    rows = measure(lambda text: tqdm.write(text, file=sys.stderr))
+    rows = measure(say)
     plain = [asdict(row) if is_dataclass(row) and not isinstance(row, type) else row for row in rows]
     write_atomically(folder / f"{name}.json", (json.dumps(plain, indent=2) + "\n").encode())
     typer.echo(table(rows))
@@ -147,9 +139,7 @@ def compare_carry_command(
     chosen = {name: TRAININGS[name] for name in training or TRAININGS if AT_HOME.get(name, world) == world}
     seeds = list(dict.fromkeys(seed or range(compare_carry.FIRST_SEED, compare_carry.FIRST_SEED + compare_carry.SEEDS)))
     folder = require_writable(output)
-    rows = compare_carry.measure(
-        seeds, folder, lambda text: tqdm.write(text, file=sys.stderr), chosen, processes, sampling_steps, world
-    )
+    rows = compare_carry.measure(seeds, folder, say, chosen, processes, sampling_steps, world)
     typer.echo(carry_table.table(rows))
 
 

@@ -14,7 +14,7 @@ from ..epsilon.worlds import WORLD_HELP, world_called
 from ..miniature.backbone import WEIGHTS, MiniatureBackbone
 from ..miniature.judge import WEIGHTS as JUDGE
 from .declared_options import Seed
-from .measurement_commands import require_positive
+from .measuring import require_positive
 from .output_folder import require_writable
 
 CHECKPOINTS = Path("output/pretraining")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
@@ -12,13 +11,13 @@ from typing import Annotated
 
 import torch
 import typer
-from tqdm import tqdm
 
 from ..fast_path.block import Kept
 from ..fast_path.memory_plan import computed_again
 from ..files.atomic_file import write_atomically
 from ..measurements import bench, endurance, scale
 from ..measurements.bench_model import PRESETS, Preset, with_blocks, with_width
+from .measuring import require_positive, say
 from .output_folder import require_writable
 from .train_command import Output
 
@@ -61,13 +60,9 @@ def device_called(name: str) -> torch.device:
     return torch.device(name)
 
 
-def say(text: str) -> None:
-    tqdm.write(text, file=sys.stderr)
-
-
 def bench_command(
     preset: Name = PresetName["miniature"],
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
     size: Side = 0,
     batch: Batch = 0,
     blocks: Blocks = 0,
@@ -78,8 +73,7 @@ def bench_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Time a training step beside the ceilings of the device and beside a plain loop; random weights, no download."""
-    if rounds < 1:
-        raise ValueError(f"rounds is {rounds}, expected 1 or more")
+    require_positive(rounds=rounds)
     chosen = preset_of(preset.value, size, batch, blocks, precision, width)
     result = bench.measure(preset.value, chosen, device_called(device), Kept[kept.name], rounds)
     typer.echo(json.dumps(asdict(result), indent=2) if as_json else bench.table(result))
@@ -100,8 +94,7 @@ def bench_scale_command(
     output: Output = Path("output/bench-scale"),
 ) -> None:
     """Time how a step grows with the picture, the tokens, the references and the batch, one at a time."""
-    if rounds < 1:
-        raise ValueError(f"rounds is {rounds}, expected 1 or more")
+    require_positive(rounds=rounds)
     for name in axis or ():
         if name not in scale.AXES:
             raise ValueError(f"axis is {name!r}, expected one of: {', '.join(scale.AXES)}")

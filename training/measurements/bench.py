@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from ..settings import TrainingSettings
 from ..train_context import context_trainer
 from ..trainer import Trainer
 from .bench_model import Preset, RandomBackbone
-from .ceilings import copy_ceiling, matrix_ceiling, wait_for
+from .ceilings import copy_ceiling, matrix_ceiling, now
 from .step_memory import memory_of
 
 GIB = 2**30
@@ -73,14 +72,14 @@ class BareStep:
     def timed(self) -> tuple[float, float, float]:
         """Seconds of forward, backward and optimiser."""
         device = self._x_t.device
-        clock = [_now(device)]
+        clock = [now(device)]
         loss = self.forward()
-        clock.append(_now(device))
+        clock.append(now(device))
         loss.backward()
-        clock.append(_now(device))
+        clock.append(now(device))
         self._optimiser.step()
         self._optimiser.zero_grad()
-        clock.append(_now(device))
+        clock.append(now(device))
         return clock[1] - clock[0], clock[2] - clock[1], clock[3] - clock[2]
 
     def gradients(self) -> None:
@@ -108,9 +107,9 @@ def measure(name: str, preset: Preset, device: torch.device, kept: Kept, rounds:
     bare = BareStep(backbone)
 
     def trained() -> tuple[float, ...]:
-        started = _now(device)
+        started = now(device)
         trainer.step(1e-3)
-        return (_now(device) - started,)
+        return (now(device) - started,)
 
     fast, whole, plain = _in_turn(backbone, [bare.timed, trained, bare.timed], rounds)
     forward, backward, optimiser = (statistics.median(part) for part in zip(*fast, strict=True))
@@ -183,8 +182,3 @@ def _in_turn(
                 taken.append(seconds)
     backbone.plain = False
     return results
-
-
-def _now(device: torch.device) -> float:
-    wait_for(device)
-    return time.perf_counter()

@@ -16,15 +16,19 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def now(device: torch.device) -> float:
+    """Seconds of the clock, after all that the device was given to do."""
+    wait_for(device)
+    return time.perf_counter()
+
+
 def seconds_of(work: Callable[[], object], device: torch.device, rounds: int = ROUNDS) -> float:
     """The median of several runs after one that warms up."""
     times = []
     for _ in range(rounds + 1):
-        wait_for(device)
-        started = time.perf_counter()
+        started = now(device)
         work()
-        wait_for(device)
-        times.append(time.perf_counter() - started)
+        times.append(now(device) - started)
     return statistics.median(times[1:])
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from ..reports.memory import resident_peak_mib
+from ..reports.memory import peak_mib
 from .bench import bare_trainer
 from .bench_model import Preset, RandomBackbone
-from .ceilings import wait_for
+from .ceilings import now
 
 PARTS = 10
 RATE = 1e-3
@@ -35,13 +34,10 @@ def measure(preset: Preset, device: torch.device, steps: int, say: Callable[[str
     for number in range(PARTS):
         seconds = []
         for _ in range(steps // PARTS):
-            started = time.perf_counter()
+            started = now(device)
             trainer.step(RATE)
-            wait_for(device)
-            seconds.append(time.perf_counter() - started)
-        on_gpu = device.type == "cuda"
-        mib = torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else resident_peak_mib()
-        parts.append(Part((number + 1) * (steps // PARTS), statistics.median(seconds), mib))
+            seconds.append(now(device) - started)
+        parts.append(Part((number + 1) * (steps // PARTS), statistics.median(seconds), peak_mib(device)))
         say(line(parts[-1]))
     return parts
 

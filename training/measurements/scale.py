@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,15 +11,15 @@ import torch
 
 from .bench import GIB, LEAST_CEILING_ROWS, bare_trainer
 from .bench_model import Preset, RandomBackbone
-from .ceilings import matrix_ceiling, wait_for
+from .ceilings import matrix_ceiling, seconds_of
 from .step_memory import memory_of
 
 SIDES = (0.5, 1, 1.5, 2, 3)  # of the preset's
-AXES: dict[str, tuple[int, ...]] = {
-    "size": (),  # as SIDES say
-    "tokens": (1, 4, 16, 64, 256),
-    "references": (1, 4, 16, 64),
-    "batch": (1, 2, 4, 8, 16),
+AXES: dict[str, Callable[[Preset], Sequence[int]]] = {
+    "size": lambda preset: [max(1, round(preset.side * share / 16)) * 16 for share in SIDES],
+    "tokens": lambda preset: (1, 4, 16, 64, 256),
+    "references": lambda preset: (1, 4, 16, 64),
+    "batch": lambda preset: (1, 2, 4, 8, 16),
 }
 UNITS = {"size": "pixels a side", "tokens": "tokens a block", "references": "references", "batch": "rows a batch"}
 RATE = 1e-3
@@ -44,41 +42,28 @@ class Cost:
 def measure(
     preset: Preset, axes: Sequence[str], device: torch.device, rounds: int, say: Callable[[str], None]
 ) -> list[Cost]:
-    """Each value of each axis, after one step that warms up; the steps of one axis take turns."""
+    """Each value of each axis, one after the other."""
     rows = max(LEAST_CEILING_ROWS, preset.batch * preset.positions)
     ceiling = matrix_ceiling(rows, preset.size.model_channels, preset.dtype, device)
     costs = []
     for axis in axes:
-        for value in values_of(preset, axis):
+        for value in AXES[axis](preset):
             costs.append(cost(preset, axis, value, device, rounds, ceiling))
             say(f"{axis} {value}: {costs[-1].seconds:.3g} s a step")
     return costs
 
 
-def values_of(preset: Preset, axis: str) -> list[int]:
-    if axis == "size":
-        return [max(1, round(preset.side * share / 16)) * 16 for share in SIDES]
-    return list(AXES[axis])
-
-
 def cost(preset: Preset, axis: str, value: int, device: torch.device, rounds: int, ceiling: float) -> Cost:
     """ceiling: operations a second."""
-    field = {"size": "side", "tokens": "tokens", "batch": "batch"}.get(axis)
-    chosen = replace(preset, **{field: value}) if field else preset  # type: ignore[arg-type]
+    chosen = preset
+    if axis != "references":
+        chosen = replace(preset, **{{"size": "side"}.get(axis, axis): value})  # type: ignore[arg-type]
     backbone = RandomBackbone(chosen, device)
     trainer = bare_trainer(backbone, rounds + 2, value if axis == "references" else 1)
-    seconds = []
-    for number in range(rounds + 1):
-        wait_for(device)
-        started = time.perf_counter()
-        trainer.step(RATE)
-        wait_for(device)
-        if number:
-            seconds.append(time.perf_counter() - started)
     return Cost(
         axis=axis,
         value=value,
-        seconds=statistics.median(seconds),
+        seconds=seconds_of(lambda: trainer.step(RATE), device, rounds),
         floor=chosen.shape().step(backbone.kept) / ceiling,
         peak_bytes=memory_of(lambda: trainer.step(RATE), device).peak,
         predicted_bytes=chosen.activations().of_step(backbone.kept),

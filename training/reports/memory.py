@@ -27,20 +27,19 @@ def peak_memory(device: torch.device) -> Iterator[PeakMemory]:
     try:
         yield measured
     finally:
-        if device.type == "cuda":
-            measured.mib = torch.cuda.max_memory_allocated(device) / 2**20
-        else:
-            measured.mib = resident_peak_mib()
+        measured.mib = peak_mib(device)
 
 
 def memory_in_use(device: torch.device) -> str:
     """The peak so far in the words of a report, for whoever watches a run; empty where it cannot be measured."""
-    mib = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else resident_peak_mib()
+    mib = peak_mib(device)
     return f"{mib:.0f} MiB" if mib else ""
 
 
-def resident_peak_mib() -> float:
-    """Of the process so far; 0 where it cannot be measured."""
+def peak_mib(device: torch.device) -> float:
+    """So far, of CUDA's allocated bytes or of the process; 0 where it cannot be measured."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
     if sys.platform == "win32":  # no resource module there
         return 0.0
     import resource

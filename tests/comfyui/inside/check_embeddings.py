@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from family_models import UNETS, SmallFamily, latents
@@ -17,7 +14,7 @@ from small_models import anima, clip, raises, vae
 from torch import nn
 
 from anima_fast_train.nodes.embeddings.embedding_backbone import PROMPT, EmbeddingBackbone, embedding_backbone
-from anima_fast_train.nodes.embeddings.text_encoder import TextEncoder, with_embedding
+from anima_fast_train.nodes.embeddings.text_encoder import TextEncoder, embeddings_in, with_embedding
 from anima_fast_train.nodes.models.backbone import training_backbone
 from anima_fast_train.training.conditioning import Conditioning, cat, of_one_length
 from anima_fast_train.training.embedding_settings import EmbeddingTrainingSettings
@@ -28,18 +25,6 @@ from anima_fast_train.training.train_embedding import train_embedding
 
 LONG = ", ".join(["a portrait of a woman in a red coat by the sea"] * 8)
 PROMPTS = ("1girl, solo", "", "a (red:1.3) coat, [sky]", LONG)
-
-
-@contextmanager
-def embeddings_of(clip: Any, folder: str) -> Iterator[None]:
-    """ComfyUI's tokenizers look for embeddings there, as they do in models/embeddings."""
-    tokenizers = [tokenizer for name in ("clip_l", "clip_g") if (tokenizer := getattr(clip.tokenizer, name, None))]
-    before = [tokenizer.embedding_directory for tokenizer in tokenizers]
-    for tokenizer in tokenizers:
-        tokenizer.embedding_directory = [folder]
-    yield
-    for tokenizer, directory in zip(tokenizers, before, strict=True):
-        tokenizer.embedding_directory = directory
 
 
 def some_vectors(family: SmallFamily, count: int = 3) -> dict[str, torch.Tensor]:
@@ -58,7 +43,7 @@ def check_comfyui_reads_the_file_to_the_conditioning_that_was_trained() -> None:
     for family in UNETS[:2]:
         own, vectors = family.clip(), some_vectors(family, 9)
         encoder = TextEncoder(own)
-        with tempfile.TemporaryDirectory() as folder, embeddings_of(own, folder):
+        with tempfile.TemporaryDirectory() as folder, embeddings_in(folder, own):
             TrainedEmbedding(vectors).save(Path(folder) / "mine.safetensors")
             for prompt in PROMPTS:
                 with torch.inference_mode():
