@@ -27,6 +27,7 @@ from ...training.fast_path.block import Kept
 from ...training.fast_path.memory_plan import computed_again
 from ...training.run_options import Precision, Recompute
 from ..anima.recompute import recompute_blocks
+from .cast_weights import weights_cast_again
 from .families import family_of
 from .family import KEPT
 from .frozen_weights import differentiable_linear_layers, frozen_weights, usable_bypass_adapters
@@ -165,6 +166,7 @@ class ModelBackbone:
             entered.enter_context(frozen_weights(diffusion_model))
             entered.enter_context(usable_bypass_adapters(diffusion_model))
             entered.enter_context(differentiable_linear_layers(diffusion_model))
+            entered.enter_context(weights_cast_again(diffusion_model))
             entered.enter_context(self.family.prepared(diffusion_model))
             entered.enter_context(adaptable(diffusion_model, self.family.without_layers))
             self._free_bytes = management.get_free_memory(self.model.load_device)

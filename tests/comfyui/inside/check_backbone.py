@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import comfy.model_management as management
 import comfy.ops
@@ -323,3 +323,36 @@ def check_only_the_pytorch_attention_is_used() -> None:
     finally:
         backbone_module.attention_pytorch, fast_blocks.LARGEST_DIFFERENCE = original, largest
     assert len(used) == 2 * len(anima().model.diffusion_model.blocks) + 2, "the first block is asked for both ways"
+
+
+def check_no_copy_of_a_weight_is_kept_where_weights_are_cast() -> None:
+    """And the gradient is the one that autograd gives with its copies, bit by bit."""
+    for dtype in (torch.bfloat16, torch.float8_e4m3fn):
+        model = load_model(dtype=dtype)
+        with opened(model, precision="fp32") as backbone:
+            forgetting, forgotten = kept_weights(backbone)
+        without = backbone_module.weights_cast_again
+        backbone_module.weights_cast_again = lambda module: nullcontext()
+        try:
+            with opened(model, precision="fp32") as backbone:
+                keeping, kept = kept_weights(backbone)
+        finally:
+            backbone_module.weights_cast_again = without
+        torch.testing.assert_close(forgetting, keeping, rtol=0, atol=0)
+        assert kept > 80 and forgotten == 0, (dtype, kept, forgotten)
+
+
+def kept_weights(backbone: ModelBackbone) -> tuple[torch.Tensor, int]:
+    """The gradient of tokens, and how many copies of weights its forward pass kept."""
+    layers = [layer for layer in backbone.model.model.diffusion_model.modules() if isinstance(layer, torch.nn.Linear)]
+    shapes = {tuple(shape) for layer in layers for shape in (layer.weight.shape, layer.weight.T.shape)}
+    places, copies = {layer.weight.data_ptr() for layer in layers}, []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if tuple(tensor.shape) in shapes and tensor.data_ptr() not in places:
+            copies.append(tuple(tensor.shape))
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        _, found = gradient(backbone)
+    return found, len(copies)
