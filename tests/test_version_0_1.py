@@ -36,6 +36,7 @@ SETTINGS = TrainingSettings(
     guidance=2.0,
     seed=5,
     token_norm="raw",
+    subject_words="",
 )
 
 

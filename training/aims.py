@@ -33,7 +33,10 @@ class AimOptions:
 
     def settings(self, settings: TrainingSettings) -> TrainingSettings:
         """The settings that the aim leaves of these."""
-        return settings if self.aim == "new pictures" else replace(settings, token_norm="unbounded")
+        if self.aim == "new pictures":
+            return settings
+        words = "" if settings.finds_words else settings.subject_words
+        return replace(settings, token_norm="unbounded", subject_words=words)
 
     def images(self, images: ImageAugmentation) -> ImageAugmentation:
         """How pictures are shown, of what was asked for."""

@@ -14,10 +14,12 @@ from .conditioning import Conditioning
 
 @dataclass
 class ForwardPasses:
-    """Of one picture each; a batch counts as many as it has rows. Those `learning` are followed by a backward pass."""
+    """Of one picture each; a batch counts as many as it has rows. Those `learning` are followed by a backward pass,
+    those `asking` found words for the subject."""
 
     learning: int = 0
     looking: int = 0
+    asking: int = 0
 
 
 class CountedBackbone:

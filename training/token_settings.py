@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..declared import ARTIST, setting
+from .learning_rate import AUTOMATIC
 
 TRAINING, SCHEDULE, TOKENS = "Training", "Schedule", "Tokens and when to stop"
 
@@ -55,6 +56,13 @@ class TokenSettings:
         help="Words whose meaning the tokens begin at, such as 'red hair, long coat'. Empty begins near zero.",
         topic=TOKENS,
     )
+    subject_words: str = setting(
+        AUTOMATIC,
+        help="Words for hair, eyes and clothes that the context says beside its tokens: auto, with the aim 'new "
+        "pictures', takes those that the prompt names and lets the model look for others; or words of your own, such "
+        "as 'silver hair, twintails'. Empty says none.",
+        topic=TOKENS,
+    )
     negative_tokens: int = setting(
         0,
         help="Tokens for the negative prompt, trained together with the others through the guided prediction; a step "
@@ -91,3 +99,8 @@ class TokenSettings:
         topic=SCHEDULE,
         off_option="shared",
     )
+
+    @property
+    def finds_words(self) -> bool:
+        """Whether the words for the subject are left to the prompt and the model."""
+        return self.subject_words.strip().lower() == AUTOMATIC

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from .backbone import Backbone, TokenBackbone
 from .diffusion.guidance import GuidedBackbone
 from .forward_passes import CountedBackbone, ForwardPasses
 from .references.encode import EncodedReference
 from .result import StepReport, TrainingResult
+from .resuming.run_record import words_of_run
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
+from .subject_words import subject_words
 from .trainables.context_file import ReferenceContext
-from .trainables.token_trainable import TokenTrainable, prompt_vectors, settings_to_continue, unit_of_prompts
+from .trainables.token_trainable import (
+    TokenTrainable,
+    prompt_vectors,
+    settings_to_continue,
+    unit_of_prompts,
+    without_words,
+)
 from .trainer import Trainer
 
 
@@ -37,7 +47,7 @@ def train_context_tokens(
     the resumed run, TrainingDiverged, and whatever `on_step` raises.
     """
     settings.validate()
-    trainer = context_trainer(backbone, references, settings, begin)
+    trainer = context_trainer(backbone, references, settings, begin, resume)
     if resume is not None:
         trainer.load_state(resume)
     return trainer.run(on_step, checkpoints, finish)
@@ -48,21 +58,32 @@ def context_trainer(
     references: Sequence[EncodedReference],
     settings: TrainingSettings,
     begin: ReferenceContext | None = None,
+    resume: TrainingState | None = None,
 ) -> Trainer:
-    """A trainer before its first step. Raises ValueError where `begin` was trained for another model."""
+    """A trainer before its first step; one that is to `resume` a run says the words that were found for it. Raises
+    ValueError where `begin` was trained for another model."""
     if not references:
         raise ValueError("no reference image came, expected at least one")
+    passes = ForwardPasses()
+    counted: Any = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
+    words: Tensor | None = None
     if begin is not None:
         begin.check_fits(backbone.num_blocks, backbone.context_dim, backbone.model_family)
         begin = begin.with_blocks(backbone.num_blocks)
+        said, (begin, words) = begin.info.words, without_words(begin)
         settings = settings_to_continue(begin, settings)
+    elif resume is not None:
+        said = words_of_run(resume.record)
+    else:
+        said = subject_words(counted, references, settings)
+        passes.asking, passes.looking = passes.looking, 0
+    if begin is None and said:
+        words = prompt_vectors(backbone, said, "subject_words")
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
     prompts = [reference.conditioning for reference in references]
     unit = 1.0 if settings.token_norm == "raw" else unit_of_prompts(prompts)
-    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit, begin)
-    passes = ForwardPasses()
-    model: Backbone = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
-    if settings.negative_tokens:
-        model = GuidedBackbone(model, settings.guidance)
-    return Trainer(model, tokens, references, settings, generator, passes)
+    said = "" if words is None else said
+    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit, begin, words, said)
+    model: Backbone = GuidedBackbone(counted, settings.guidance) if settings.negative_tokens else counted
+    return Trainer(model, tokens, references, settings, generator, passes, said)

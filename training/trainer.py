@@ -38,7 +38,7 @@ class Trainer:
     """The state that changes from step to step, and the loop over it.
 
     generator: a CPU generator, the source of all randomness. passes: what counts those of `model`, for the result.
-    Raises ValueError without a reference.
+    words: for the subject, which the trainable says. Raises ValueError without a reference.
     """
 
     def __init__(
@@ -49,11 +49,12 @@ class Trainer:
         settings: TrainingSettings,
         generator: torch.Generator,
         passes: ForwardPasses | None = None,
+        words: str = "",
     ) -> None:
         if not references:
             raise ValueError("no reference image came, expected at least one")
         self.model, self.trainable, self.references, self.settings = model, trainable, references, settings
-        self.passes = passes
+        self.passes, self.words = passes, words
         self.sharing = Sharing()
         self.sharing.check(settings.batch_size)
         schedule = settings.schedule()
@@ -62,7 +63,7 @@ class Trainer:
         self.device = references[0].latent.device
         self.generator = generator
         self.optimiser = self._new_optimiser(trainable.leaves)
-        self.batches = BatchSource(model, references, settings, len(self.rates), generator)
+        self.batches = BatchSource(model, references, settings, len(self.rates), generator, trainable.unlearned)
         rows = len(self.rates) * settings.batch_size * settings.gradient_accumulation
         entries = automatic_grid_size(rows, settings.evaluations)
         self.grid = EvaluationGrid(model, references, entries, settings.batch_size)

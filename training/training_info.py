@@ -20,6 +20,7 @@ LONGEST_PROMPT = 100_000  # characters, of all references together
 MOST_REFERENCES = 10_000
 LONGEST_THUMBNAIL = 60_000
 MOST_SETTINGS = 1000  # names and values
+LONGEST_WORDS = 10_000  # characters
 LONGEST_SETTING = 20_000  # characters, of a learning rate's schedule
 LONGEST_HISTORY = 100_000
 MOST_PICTURES = 500  # described one by one
@@ -55,6 +56,8 @@ class TrainingInfo:
     made_of: str = text("", LONGEST_HISTORY)  # JSON of how it was made of other contexts, and of what those say
     # How pictures, masks and captions were read and shown, by public id.
     reading: Mapping[str, Any] = plain_object(MOST_SETTINGS, LONGEST_SETTING)
+    words: str = text("", LONGEST_WORDS)  # for the subject, which the last word_tokens of each block say
+    word_tokens: int = whole(0, 0, 10**6)
     found_rate: float | None = number(None, 0, LARGEST_LOSS)  # by a run whose learning_rate is auto
     pictures: Mapping[str, Any] = plain_object(MOST_DESCRIBED, LONGEST_PROMPT)  # {"1": name, caption, size, weight}
     # Of a context that training began with: {"1": the first training, …}.

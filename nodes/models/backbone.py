@@ -51,6 +51,7 @@ class ModelBackbone:
         self.family = family_of(model)
         self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
         self.scenery, self.guidance = self.family.scenery, self.family.guidance
+        self.subject_tags = self.family.subject_tags
         self.noise = ModelNoise(model.get_model_object("model_sampling"))
         self.model = training_clone(model, precision)
         self.level_shift, self.clip, self.vae = self.noise.level_shift, clip, vae

@@ -7,7 +7,7 @@ in the wider type. Here a layer casts once more instead, which takes a pass over
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,23 +26,21 @@ def weights_cast_again(module: nn.Module) -> Iterator[None]:
     changed = [layer for layer in layers if isinstance(layer, nn.Linear) and "forward" not in layer.__dict__]
     try:
         for layer in changed:
-            layer.forward = _Forward(layer)
+            layer.forward = _forward_of(layer)
         yield
     finally:
         for layer in changed:
             layer.__dict__.pop("forward", None)
 
 
-class _Forward:
-    def __init__(self, layer: Any) -> None:
-        self._layer = layer
-
-    def __call__(self, x: Tensor) -> Tensor:
-        layer = self._layer
+def _forward_of(layer: Any) -> Callable[..., Tensor]:
+    def forward(x: Tensor) -> Tensor:
         casts = layer.weight.dtype != x.dtype or len(layer.weight_function) > 0
         if casts and x.requires_grad and torch.is_grad_enabled():
             return _CastAgain.apply(x, layer)
         return OWN_FORWARD(layer, x)
+
+    return forward
 
 
 class _CastAgain(torch.autograd.Function):

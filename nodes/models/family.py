@@ -17,6 +17,8 @@ from ...masking.framing import Framing
 from ...training.conditioning import Conditioning, LengthRule
 from ...training.fast_path.memory_plan import Activations
 from ...training.references.scenery import Scenery
+from ...training.references.subject_tags import SubjectTags
+from .danbooru_subject import SUBJECT_TAGS
 from .token_source import TokenPatch, TokenSource
 
 # In transformer_options: what each block keeps for the backward pass.
@@ -32,9 +34,10 @@ class ModelFamily(ABC):
 
     name: as context files name it; title: as sentences name it. The files are the official ones. Image
     sides are multiples of `size_multiple` pixels. to_one_length: how its prompts share a batch. scenery: the
-    backgrounds it knows; guidance: with which it is usually sampled. reads_tokens: whether context tokens have a way
-    in. encodes_with_model: whether prompts go through a part of the model after the text encoder. without_layers:
-    parts of its network, by name, that a prediction does not pass through, so that no adapter can learn there.
+    backgrounds it knows; subject_tags: its words for how a subject looks; guidance: with which it is usually sampled.
+    reads_tokens: whether context tokens have a way in. encodes_with_model: whether prompts go through a part of the
+    model after the text encoder. without_layers: parts of its network, by name, that a prediction does not pass
+    through, so that no adapter can learn there.
     """
 
     name: str
@@ -46,6 +49,7 @@ class ModelFamily(ABC):
     to_one_length: LengthRule
     scenery: Scenery
     guidance: float
+    subject_tags: SubjectTags = SUBJECT_TAGS
     reads_tokens: bool = True
     encodes_with_model: bool = False
     without_layers: tuple[str, ...] = ()

@@ -120,5 +120,6 @@ TRAINING_OPTIONS = (
     "cut_paste",
     "token_norm",
     "keep_recent",
+    "subject_words",
 )
 FIRST_OPTIONAL = "enlarge"  # in TRAINING_OPTIONS; workflows from before it came still run

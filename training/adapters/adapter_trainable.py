@@ -59,6 +59,9 @@ class AdapterTrainable:
             return Adapters(self.plan, kept["values"] * self._acting_units, ranks)
         return Adapters(self.plan, self.leaves[0] * self._acting_units, self._ranks_of_step())
 
+    def unlearned(self, level: Tensor) -> None:
+        return None
+
     @torch.no_grad()
     def after_step(self) -> None:
         self._updates += 1

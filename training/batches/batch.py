@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,7 @@ class BatchSource:
         settings: TrainingSettings,
         steps: int,
         generator: torch.Generator,
+        unlearned: Callable[[Tensor], Any] = lambda level: None,
     ) -> None:
         self._references, self._settings, self._generator = references, settings, generator
         self.order = ReferenceOrder(references)
@@ -56,6 +58,7 @@ class BatchSource:
             generator,
             settings.batch_size,
             with_base=settings.prior_weight > 0,
+            unlearned=unlearned,
         )
 
     def draw(self) -> Batch:

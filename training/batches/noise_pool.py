@@ -8,8 +8,9 @@ a pool makes those predictions cheap: one forward pass for each entry before tra
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,10 +52,12 @@ def make_pools(
     generator: torch.Generator,
     batch_size: int,
     with_base: bool = True,
+    unlearned: Callable[[Tensor], Any] = lambda level: None,
 ) -> list[NoisePool]:
     """One pool a reference; the levels of all together are the middles of equally likely parts.
 
     distribution: how levels are drawn. generator: a CPU generator for the noise. with_base: False skips the model.
+    unlearned: what the model is given as trained at levels [B].
     """
     pools = []
     for number, (reference, size) in enumerate(zip(references, sizes, strict=True)):
@@ -63,7 +66,9 @@ def make_pools(
         level = level_at((torch.arange(size, dtype=torch.float64) + offset) / size, distribution).float()
         noise = torch.randn(size, *reference.latent.shape[1:], generator=generator)
         shown = spread_augmented(len(reference.shown_as), size, generator)
-        base = _base_predictions(backbone, reference, level, noise, shown, batch_size) if with_base else None
+        base = None
+        if with_base:
+            base = _base_predictions(backbone, reference, level, noise, shown, batch_size, unlearned)
         pools.append(NoisePool(level, noise, base, shown))
     return pools
 
@@ -79,7 +84,13 @@ def spread_augmented(count: int, size: int, generator: torch.Generator) -> Tenso
 
 @torch.no_grad()
 def _base_predictions(
-    backbone: Backbone, reference: EncodedReference, level: Tensor, noise: Tensor, shown: Tensor, batch_size: int
+    backbone: Backbone,
+    reference: EncodedReference,
+    level: Tensor,
+    noise: Tensor,
+    shown: Tensor,
+    batch_size: int,
+    unlearned: Callable[[Tensor], Any],
 ) -> Tensor:
     predictions = []
     device = reference.latent.device
@@ -89,7 +100,7 @@ def _base_predictions(
         levels, noises = levels.to(device), noises.to(device)
         rows = [reference.shown_as[number] for number in numbers.tolist()]
         x_t = backbone.add_noise(torch.cat([row.latent for row in rows]), noises, levels)
-        prediction = backbone.predict(x_t, levels, cat([row.conditioning for row in rows]))
+        prediction = backbone.predict(x_t, levels, cat([row.conditioning for row in rows]), unlearned(levels))
         predictions.append(prediction.float().cpu())
     return torch.cat(predictions)
 

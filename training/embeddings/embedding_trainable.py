@@ -56,6 +56,9 @@ class EmbeddingTrainable:
             return WordVectors(vectors)
         return ForBothPrompts(*(WordVectors(part) for part in self._by_prompt(vectors)))
 
+    def unlearned(self, level: Tensor) -> None:
+        return None
+
     @torch.no_grad()
     def after_step(self) -> None:
         if self._bounded:

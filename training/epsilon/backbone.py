@@ -42,7 +42,7 @@ class EpsilonBackbone(Epsilon):
         self.unet.eval().requires_grad_(False).to(device)
         world = MiniatureBackbone(device=device)
         self.codec, self.tags, self.scenery, self.device = world.codec, world.tags, world.scenery, world.device
-        self.encode_image, self.decode = world.encode_image, world.decode
+        self.encode_image, self.decode, self.subject_tags = world.encode_image, world.decode, world.subject_tags
         self.num_blocks = self.unet.num_blocks
         self.context_dim = self.unet.size.context_dim
 

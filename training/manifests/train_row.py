@@ -120,8 +120,8 @@ class _Attempt:
             backbone, recipe.references(), recipe.framing, recipe.run.mask_reduction, recipe.augmentation, generator
         )
 
-        def trainer() -> Trainer:
-            return context_trainer(backbone, encoded, recipe.settings)
+        def trainer(state: TrainingState | None) -> Trainer:
+            return context_trainer(backbone, encoded, recipe.settings, resume=state)
 
         trains = _resumed(trainer, self.store.state(name))
         self.attempt = replace(self.attempt, from_step=trains.position.done)
@@ -140,13 +140,13 @@ class _Attempt:
         return replace(self.before, attempts=(*self.before.attempts, self.attempt))
 
 
-def _resumed(trainer: Callable[[], Trainer], state: TrainingState | None) -> Trainer:
+def _resumed(trainer: Callable[[TrainingState | None], Trainer], state: TrainingState | None) -> Trainer:
     """From the state where it fits: a checkpoint of another version is not worth a failed row."""
-    trains = trainer()
-    if state is None:
-        return trains
-    try:
-        trains.load_state(state)
-    except ValueError:
-        return trainer()
-    return trains
+    if state is not None:
+        try:
+            trains = trainer(state)
+            trains.load_state(state)
+            return trains
+        except ValueError:
+            pass
+    return trainer(None)

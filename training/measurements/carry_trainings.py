@@ -67,6 +67,7 @@ TODAY = Recipe(
         token_norm="raw",
         init_std=0.02,
         init_text="",
+        subject_words="",
         negative_tokens=0,
         time_ranges=0,
         per_block=True,

@@ -26,6 +26,7 @@ from .autoencoder import CHANNELS, Autoencoder
 from .fast_forward import fast_forward
 from .prompt import TagEncoder
 from .scenery import scenery
+from .subject_tags import subject_tags
 
 WEIGHTS = Path(__file__).parent / "weights.safetensors"
 TIMESTEP_SCALE = 100.0
@@ -67,7 +68,7 @@ class MiniatureBackbone(RectifiedFlow):
                 module.load_state_dict({name.removeprefix(part + "."): file.get_tensor(name).float() for name in names})
                 module.eval().requires_grad_(False).to(device)
         self.device = torch.device(device)
-        self.scenery = scenery()
+        self.scenery, self.subject_tags = scenery(), subject_tags()
         self.num_blocks = self.transformer.size.num_blocks
         self.context_dim = self.transformer.size.crossattn_emb_channels
 

@@ -70,6 +70,7 @@ def _passes_line(result: TrainingResult) -> list[str]:
     if result.passes is None:
         return []
     drawn = f", {result.drawing_passes} to draw backgrounds" if result.drawing_passes else ""
+    drawn += f", {result.passes.asking} to find words" if result.passes.asking else ""
     return [
         f"passes of a picture through the model: {result.passes.learning} to learn (each with a way back), "
         f"{result.passes.looking} to measure{drawn}"
@@ -180,7 +181,8 @@ def hints(result: TrainingResult) -> list[str]:
             )
         elif share > LARGEST_COVERAGE:
             found.append(f"the mask of reference {number} selects {share:.0%} of the picture; is it inverted?")
-    named = identity_tags(result.trained.info.prompt.replace("\n", ","))
+    said = set(identity_tags(result.trained.info.words))
+    named = [tag for tag in identity_tags(result.trained.info.prompt.replace("\n", ",")) if tag not in said]
     if named:
         found.append(
             f"the training prompt names {first_of(map(quoted, named), SHOWN)}: what it names the "

@@ -52,6 +52,7 @@ class Run(Protocol):
     position: Position
     found_rate: FoundRate | None
     warnings: list[str]
+    words: str
 
     def remember_position(self) -> None: ...
 
@@ -77,6 +78,7 @@ def state_of_run(run: Run) -> TrainingState:
         "found_rate": None if run.found_rate is None else asdict(run.found_rate),
         "best": {"step": best.step, "lowest": best.lowest, "worse": best.worse},
         "warnings": run.warnings,
+        "subject_words": run.words,
     }
     return TrainingState(tensors, record)
 

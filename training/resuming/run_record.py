@@ -30,7 +30,7 @@ ROUNDING = 1e-6
 GIVEN = ("settings", "references", "measured")
 
 # What checkpoints of version 0.1 do not say, because it could do nothing else.
-SETTINGS_OF_0_1 = {"token_norm": "raw"}
+SETTINGS_OF_0_1 = {"token_norm": "raw", "subject_words": ""}
 
 _MEASURED = Number(-LARGEST_ERROR, LARGEST_ERROR, measured=True)
 _EVALUATION = ObjectOf(
@@ -52,6 +52,12 @@ def parse_record(text: str) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError("is damaged: its record is not an object")
     return record
+
+
+def words_of_run(record: dict[str, Any]) -> str:
+    """The words that the run says for its subject; none where the record does not name them, as older ones do not."""
+    words = record.get("subject_words", "")
+    return words if isinstance(words, str) and len(words) <= LONGEST_TEXT else ""
 
 
 def check_record(
@@ -101,6 +107,8 @@ def _check_shape(record: dict[str, Any], steps: int, references: int, most_retri
         ),
         "warnings": ListOf(Text(LONGEST_WARNING), 0, MOST_WARNINGS),
     }
+    if "subject_words" in record:
+        rules["subject_words"] = Text(LONGEST_TEXT)
     if "found_rate" in record:
         rate = ObjectOf({"rate": Number(0, LARGEST_RATE), "steps": Whole(0, MOST_TRIALS)})
         rules["found_rate"] = OrNull(rate)

@@ -79,8 +79,12 @@ class ReferenceContext:
 
     def summary(self) -> str:
         """One line of a report."""
-        tokens = self.positive
-        return f"context tokens: {tokens.count} in each of {tokens.num_blocks} blocks, {tokens.context_dim} wide"
+        tokens, words = self.positive, self.info.word_tokens
+        said = f"; beside them it says: {printable(self.info.words)}" if words else ""
+        return (
+            f"context tokens: {tokens.count - words} in each of {tokens.num_blocks} blocks, {tokens.context_dim} "
+            f"wide{said}"
+        )
 
     def at(self, level: Tensor) -> Tensor:
         """The prompt's tokens at levels [B], see `ContextTokens.at`."""

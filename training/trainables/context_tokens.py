@@ -97,6 +97,15 @@ class ContextTokens:
         offsets = None if self.time_offsets is None else self.time_offsets[:, :, tokens].contiguous()
         return ContextTokens(self.tokens[:, tokens].contiguous(), offsets)
 
+    def with_more(self, vectors: Tensor) -> ContextTokens:
+        """The same and vectors [n,D] behind the tokens of every block, alike at every level."""
+        more = vectors.to(self.tokens).expand(self.num_blocks, -1, -1)
+        offsets = self.time_offsets
+        if offsets is not None:
+            zeros = offsets.new_zeros(*offsets.shape[:2], *vectors.shape)
+            offsets = torch.cat([offsets, zeros], dim=2)
+        return ContextTokens(torch.cat([self.tokens, more], dim=1), offsets)
+
     def tensors(self) -> dict[str, Tensor]:
         """By name, what there is of them."""
         named = {"tokens": self.tokens}

@@ -25,7 +25,8 @@ class TokenTrainable:
     With settings.negative_tokens the last of them are for the negative prompt, and the backbone is to be guided.
     generator: a CPU generator for the values before the first step. start: [n,D] vectors that the prompt's tokens begin
     at, repeated until there are enough, or None to begin near zero. begin: a context that all of them begin at, with
-    settings that `settings_to_continue` made for it. unit: the root mean square of what counts as 1 in
+    settings that `settings_to_continue` made for it. words: [n,D] what the words `said` are encoded to, which every
+    block reads beside the prompt's tokens and which do not learn. unit: the root mean square of what counts as 1 in
     the leaves; with settings.token_norm "prompt" no token is longer than a vector of it. Raises ValueError where what
     is trained would be too large for a file.
     """
@@ -39,12 +40,16 @@ class TokenTrainable:
         start: Tensor | None = None,
         unit: float = 1.0,
         begin: ReferenceContext | None = None,
+        words: Tensor | None = None,
+        said: str = "",
     ) -> None:
         self._blocks, self._ema, self.unit = backbone.num_blocks, settings.ema, unit
         self._bounded = settings.token_norm == "prompt"
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
+        self._words, self._said = None if words is None else words.float().to(device), said
         count = self._positive + self._negative
-        check_storable(self._blocks, count, backbone.context_dim, settings.time_ranges)
+        more = 0 if words is None else len(words)
+        check_storable(self._blocks, count + more, backbone.context_dim, settings.time_ranges)
         sets = self._blocks if settings.per_block else 1
         tokens = settings.init_std * torch.randn(sets, count, backbone.context_dim, generator=generator)
         if start is not None:
@@ -62,9 +67,16 @@ class TokenTrainable:
 
     def at(self, level: Tensor, kept: Kept | None = None) -> Tensor | ForBothPrompts:
         tokens = (self._for_blocks(self._in_model_units()) if kept is None else ContextTokens(**kept)).at(level)
-        if self._negative == 0:
-            return tokens
-        return ForBothPrompts(tokens[..., : self._positive, :], tokens[..., self._positive :, :])
+        positive = tokens[..., : self._positive, :]
+        if self._words is not None:
+            positive = torch.cat([positive, self._words.expand(*tokens.shape[:-2], -1, -1)], dim=-2)
+        return positive if self._negative == 0 else ForBothPrompts(positive, tokens[..., self._positive :, :])
+
+    def unlearned(self, level: Tensor) -> Tensor | ForBothPrompts | None:
+        if self._words is None:
+            return None
+        words = self._words.expand(self._blocks, -1, -1)
+        return words if self._negative == 0 else ForBothPrompts(words, None)
 
     @torch.no_grad()
     def after_step(self) -> None:
@@ -106,7 +118,11 @@ class TokenTrainable:
         tokens = ContextTokens(**{name: tensor.cpu() for name, tensor in kept.items()})
         positive = tokens.part(slice(None, self._positive))
         negative = tokens.part(slice(self._positive, None)) if self._negative else None
-        return ReferenceContext(positive, negative, replace(info, earlier=self._earlier))
+        info = replace(info, earlier=self._earlier)
+        if self._words is not None:
+            positive = positive.with_more(self._words.cpu())
+            info = replace(info, words=self._said, word_tokens=len(self._words))
+        return ReferenceContext(positive, negative, info)
 
     def _in_model_units(self) -> list[Tensor]:
         return self.leaves if self.unit == 1 else [self.unit * leaf for leaf in self.leaves]
@@ -132,6 +148,16 @@ def settings_to_continue(begin: ReferenceContext, settings: TrainingSettings) ->
         time_ranges=begin.ranges if timed else 0,
         per_block=settings.per_block or differ,
     ).validate()
+
+
+def without_words(begin: ReferenceContext) -> tuple[ReferenceContext, Tensor | None]:
+    """The context without the vectors of the words that it says, and these [n,D]; None where there are none, or where
+    they were changed since they were trained beside."""
+    count, tokens = begin.info.word_tokens, begin.positive.tokens
+    words = tokens[:, -count:] if 0 < count < begin.positive.count else tokens[:, :0]
+    if not words.numel() or (words != words[:1]).any():
+        return begin, None
+    return replace(begin, positive=begin.positive.part(slice(None, -count))), words[0]
 
 
 def joined(context: ReferenceContext, ranges: int) -> tuple[Tensor, Tensor]:
@@ -163,11 +189,12 @@ def unit_of_prompts(conditionings: Sequence[Conditioning]) -> float:
     return float(used.median()) if len(used) else 1.0
 
 
-def prompt_vectors(backbone: TokenBackbone, text: str) -> Tensor:
-    """The vectors [n,D] that the words of a text are encoded to. Raises ValueError where it has none."""
+def prompt_vectors(backbone: TokenBackbone, text: str, name: str = "init_text") -> Tensor:
+    """The vectors [n,D] that the words of a text are encoded to. Raises ValueError, by the setting's name, where it has
+    none."""
     conditioning = backbone.encode_prompt(text)
     vectors = conditioning.vectors[0, slice(*(conditioning.words or (None,)))]
     used = vectors[(vectors != 0).any(-1)]
     if len(used) == 0:
-        raise ValueError(f"init_text is {text!r}, expected words that the model knows")
+        raise ValueError(f"{name} is {text!r}, expected words that the model knows")
     return used

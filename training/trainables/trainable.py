@@ -58,6 +58,10 @@ class Trainable(Protocol):
         Of a copy that was kept, or as it is now, attached to the leaves.
         """
 
+    def unlearned(self, level: Tensor) -> Any:
+        """What the backbone takes where nothing was learned yet, to which prior preservation holds the model outside
+        the mask: what the trainable says from the start, or None."""
+
     def after_step(self) -> None:
         """Called after each optimiser step."""
 

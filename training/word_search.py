@@ -1,0 +1,130 @@
+"""Finds the words for a subject by asking the frozen model: those under which it predicts the masked picture best.
+
+A denoiser classifies by its errors (Li 2023, Your Diffusion Model is Secretly a Zero-Shot Classifier, 2303.16203).
+Words carry what they mean into every pose, which tokens that saw one picture do not, and leave them the rest to learn.
+All words see the same noises, and only those that did well on the first ones see the others (successive halving, Karnin
+2013).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from .backbone import Backbone
+from .diffusion.levels import LevelDistribution, level_at
+from .loss import latent_mask_like, weighted_mean
+from .references.encode import EncodedReference
+from .references.subject_tags import SubjectTags
+
+# Of a run's forward passes, a step's backward pass counted as two, that may be spent.
+SHARE = 0.12
+FIRST_SHARE = 0.6  # of these, on the first round
+FEWEST, MOST = 2, 16  # noises of a round
+FINALISTS = 4  # of each group
+# Between which shares of the schedule: below, every word predicts alike, above, it is about the composition.
+LEVELS = (0.3, 0.9)
+GOLDEN = 0.6180339887498949
+SEED = 20_230_316
+
+# In units of the error without a word. Words of a group that one of always fits may cost a little, since they say more
+# than what shows; that the best is better than the others says that the group is about something in the picture.
+MAY_COST, LEAST_LEAD = 0.03, 0.003
+# A word of an optional group has to help by so many standard errors.
+PROOF = 3.0
+
+
+@runtime_checkable
+class DescribedBackbone(Protocol):
+    """A model that has tags for how subjects look."""
+
+    subject_tags: SubjectTags
+
+
+class WordSearch:
+    """The fixed noises, and what each word makes of them.
+
+    vectors: by tag, what its words are encoded to, [n,D]. batch_size: rows at a time.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        blocks: int,
+        references: Sequence[EncodedReference],
+        vectors: dict[str, Tensor],
+        batch_size: int,
+    ) -> None:
+        self._backbone, self._blocks, self._references = backbone, blocks, references
+        self._vectors, self._batch_size = vectors, batch_size
+        spread = (GOLDEN * torch.arange(1, 2 * MOST + 1, dtype=torch.float64)) % 1.0
+        low, high = LEVELS
+        distribution = LevelDistribution("uniform", shift=backbone.level_shift)
+        self._levels = level_at(low + (high - low) * spread, distribution).float()
+        generator = torch.Generator().manual_seed(SEED)
+        self._noises = [
+            torch.randn(1, *references[number % len(references)].latent.shape[1:], generator=generator)
+            for number in range(len(self._levels))
+        ]
+
+    def best(self, groups: SubjectTags, passes: int) -> list[str]:
+        """The tags that fit, one of a group at most, for about so many forward passes; none where that is too few."""
+        known = [[tag for tag in group.tags if tag in self._vectors] for group in groups]
+        count = sum(map(len, known))
+        first = min(MOST, int(FIRST_SHARE * passes / max(1, count)))
+        finalists = sum(min(FINALISTS, len(tags)) for tags in known)
+        second = min(MOST, int((passes - first * (count + 1)) / max(1, finalists + 1)))
+        if count == 0 or first < FEWEST or second < FEWEST:
+            return []
+        chosen: list[str] = []
+        without = self._errors(None, range(first + second))
+        for group, tags in zip(groups, known, strict=True):
+            if not tags:
+                continue
+            errors = {tag: self._errors(tag, range(first)) for tag in tags}
+            leaders = sorted(tags, key=lambda tag: float(errors[tag].mean()))[:FINALISTS]
+            for tag in leaders:
+                errors[tag] = torch.cat([errors[tag], self._errors(tag, range(first, first + second))])
+            best = min(leaders, key=lambda tag: float(errors[tag].mean()))
+            others = [errors[tag][:first].mean() for tag in tags if tag != best]
+            gain = (without - errors[best]) / without.mean()
+            lead = torch.stack(others).mean() - errors[best][:first].mean() if others else without.new_tensor(torch.inf)
+            leads = float(lead / without[:first].mean()) >= LEAST_LEAD
+            if group.optional:
+                fits = float(gain.mean()) > PROOF * float(gain.std()) / len(gain) ** 0.5
+            else:
+                fits = float(gain.mean()) > -MAY_COST
+            if leads and fits:
+                chosen.append(best)
+        return chosen
+
+    @torch.no_grad()
+    def _errors(self, tag: str | None, noises: range) -> Tensor:
+        """The errors inside the mask [noises] beside the references' own prompts, without a word where tag is None."""
+        found = torch.zeros(len(noises))
+        for place, reference in enumerate(self._references):
+            rows = [row for row, number in enumerate(noises) if number % len(self._references) == place]
+            for first in range(0, len(rows), self._batch_size):
+                part = rows[first : first + self._batch_size]
+                found[part] = self._of_rows(reference, tag, [noises[row] for row in part]).float().cpu()
+        return found
+
+    def _of_rows(self, reference: EncodedReference, tag: str | None, numbers: Sequence[int]) -> Tensor:
+        x0 = reference.latent.expand(len(numbers), *reference.latent.shape[1:])
+        level = self._levels[list(numbers)].to(x0.device)
+        noise = torch.cat([self._noises[number] for number in numbers]).to(x0.device)
+        said = None if tag is None else self._vectors[tag].to(x0.device).expand(self._blocks, -1, -1)
+        conditioning = reference.conditioning.expand(len(numbers))
+        x_t = self._backbone.add_noise(x0, noise, level)
+        prediction = self._backbone.predict(x_t, level, conditioning, said).float()
+        error = (prediction - self._backbone.target(x0, noise, level)).square().mean(1, keepdim=True)
+        mask = latent_mask_like(prediction, reference.latent_mask.expand(len(numbers), -1, -1, -1))
+        return weighted_mean(error, mask, normalize_area=True)
+
+
+def affordable_passes(rows: int) -> int:
+    """Forward passes for a run of so many training rows, each of which costs a forward pass and twice that backward."""
+    return int(SHARE * 3 * rows)
