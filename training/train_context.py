@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from .backbone import Backbone, TokenBackbone
 from .diffusion.guidance import GuidedBackbone
@@ -18,12 +17,12 @@ from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
 from .subject_words import subject_words
 from .trainables.context_file import ReferenceContext
+from .trainables.said_words import SaidWords, without_words
 from .trainables.token_trainable import (
     TokenTrainable,
     prompt_vectors,
     settings_to_continue,
     unit_of_prompts,
-    without_words,
 )
 from .trainer import Trainer
 
@@ -66,24 +65,19 @@ def context_trainer(
         raise ValueError("no reference image came, expected at least one")
     passes = ForwardPasses()
     counted: Any = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
-    words: Tensor | None = None
+    words: SaidWords | None = None
     if begin is not None:
         begin.check_fits(backbone.num_blocks, backbone.context_dim, backbone.model_family)
-        begin = begin.with_blocks(backbone.num_blocks)
-        said, (begin, words) = begin.info.words, without_words(begin)
+        begin, words = without_words(begin.with_blocks(backbone.num_blocks))
         settings = settings_to_continue(begin, settings)
-    elif resume is not None:
-        said = words_of_run(resume.record)
     else:
-        said = subject_words(counted, references, settings)
+        text = subject_words(counted, references, settings) if resume is None else words_of_run(resume.record)
+        words = SaidWords(text, prompt_vectors(backbone, text, "subject_words")) if text else None
         passes.asking, passes.looking = passes.looking, 0
-    if begin is None and said:
-        words = prompt_vectors(backbone, said, "subject_words")
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
     prompts = [reference.conditioning for reference in references]
     unit = 1.0 if settings.token_norm == "raw" else unit_of_prompts(prompts)
-    said = "" if words is None else said
-    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit, begin, words, said)
+    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit, begin, words)
     model: Backbone = GuidedBackbone(counted, settings.guidance) if settings.negative_tokens else counted
-    return Trainer(model, tokens, references, settings, generator, passes, said)
+    return Trainer(model, tokens, references, settings, generator, passes, words.text if words else "")

@@ -50,8 +50,8 @@ class ModelBackbone:
         """Raises ValueError where the model does not fit. Without clip and vae it only predicts."""
         self.family = family_of(model)
         self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
-        self.scenery, self.guidance = self.family.scenery, self.family.guidance
-        self.subject_tags = self.family.subject_tags
+        self.scenery, self.subject_tags = self.family.scenery, self.family.subject_tags
+        self.guidance = self.family.guidance
         self.noise = ModelNoise(model.get_model_object("model_sampling"))
         self.model = training_clone(model, precision)
         self.level_shift, self.clip, self.vae = self.noise.level_shift, clip, vae
@@ -164,10 +164,8 @@ class ModelBackbone:
             entered.enter_context(loaded_for_training(self.model))
             entered.enter_context(in_training())
             diffusion_model = self.model.model.diffusion_model
-            entered.enter_context(frozen_weights(diffusion_model))
-            entered.enter_context(usable_bypass_adapters(diffusion_model))
-            entered.enter_context(differentiable_linear_layers(diffusion_model))
-            entered.enter_context(weights_cast_again(diffusion_model))
+            for usable in (frozen_weights, usable_bypass_adapters, differentiable_linear_layers, weights_cast_again):
+                entered.enter_context(usable(diffusion_model))
             entered.enter_context(self.family.prepared(diffusion_model))
             entered.enter_context(adaptable(diffusion_model, self.family.without_layers))
             self._free_bytes = management.get_free_memory(self.model.load_device)

@@ -26,7 +26,7 @@ def weights_cast_again(module: nn.Module) -> Iterator[None]:
     changed = [layer for layer in layers if isinstance(layer, nn.Linear) and "forward" not in layer.__dict__]
     try:
         for layer in changed:
-            layer.forward = _forward_of(layer)
+            layer.forward = _forward_of(layer)  # type: ignore[method-assign]
         yield
     finally:
         for layer in changed:

@@ -24,6 +24,7 @@ def describe_context(context: ReferenceContext) -> str:
         f"context tokens: {context.positive.count} for each block",
         *_origin(info),
         f"prompt: {info.prompt}",
+        *([f"says for its subject: {info.words}"] if info.words else []),
         f"steps: {info.steps}, learning rate: {info.learning_rate}, seed: {info.seed}",
         f"references: {info.reference_count}, coverage: {', '.join(f'{share:.1%}' for share in info.coverage)}",
     ]

@@ -79,7 +79,7 @@ class ReferenceContext:
 
     def summary(self) -> str:
         """One line of a report."""
-        tokens, words = self.positive, self.info.word_tokens
+        tokens, words = self.positive, min(self.info.word_tokens, self.positive.count)
         said = f"; beside them it says: {printable(self.info.words)}" if words else ""
         return (
             f"context tokens: {tokens.count - words} in each of {tokens.num_blocks} blocks, {tokens.context_dim} "

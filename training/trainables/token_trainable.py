@@ -16,6 +16,7 @@ from ..settings import TrainingSettings
 from ..training_info import TrainingInfo
 from .context_file import ReferenceContext, check_storable
 from .context_tokens import ContextTokens
+from .said_words import SaidWords
 from .trainable import Kept
 
 
@@ -25,10 +26,9 @@ class TokenTrainable:
     With settings.negative_tokens the last of them are for the negative prompt, and the backbone is to be guided.
     generator: a CPU generator for the values before the first step. start: [n,D] vectors that the prompt's tokens begin
     at, repeated until there are enough, or None to begin near zero. begin: a context that all of them begin at, with
-    settings that `settings_to_continue` made for it. words: [n,D] what the words `said` are encoded to, which every
-    block reads beside the prompt's tokens and which do not learn. unit: the root mean square of what counts as 1 in
-    the leaves; with settings.token_norm "prompt" no token is longer than a vector of it. Raises ValueError where what
-    is trained would be too large for a file.
+    settings that `settings_to_continue` made for it. words: those that every block reads beside the prompt's tokens.
+    unit: the root mean square of what counts as 1 in the leaves; with settings.token_norm "prompt" no token is longer
+    than a vector of it. Raises ValueError where what is trained would be too large for a file.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class TokenTrainable:
         start: Tensor | None = None,
         unit: float = 1.0,
         begin: ReferenceContext | None = None,
-        words: Tensor | None = None,
-        said: str = "",
+        words: SaidWords | None = None,
     ) -> None:
         self._blocks, self._ema, self.unit = backbone.num_blocks, settings.ema, unit
         self._bounded = settings.token_norm == "prompt"
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
-        self._words, self._said = None if words is None else words.float().to(device), said
+        self._said = words
+        self._words = None if words is None else words.vectors.float().to(device)
         count = self._positive + self._negative
-        more = 0 if words is None else len(words)
+        more = 0 if words is None else len(words.vectors)
         check_storable(self._blocks, count + more, backbone.context_dim, settings.time_ranges)
         sets = self._blocks if settings.per_block else 1
         tokens = settings.init_std * torch.randn(sets, count, backbone.context_dim, generator=generator)
@@ -119,9 +119,9 @@ class TokenTrainable:
         positive = tokens.part(slice(None, self._positive))
         negative = tokens.part(slice(self._positive, None)) if self._negative else None
         info = replace(info, earlier=self._earlier)
-        if self._words is not None:
-            positive = positive.with_more(self._words.cpu())
-            info = replace(info, words=self._said, word_tokens=len(self._words))
+        if self._said is not None:
+            positive = positive.with_more(self._said.vectors.cpu())
+            info = replace(info, words=self._said.text, word_tokens=len(self._said.vectors))
         return ReferenceContext(positive, negative, info)
 
     def _in_model_units(self) -> list[Tensor]:
@@ -148,16 +148,6 @@ def settings_to_continue(begin: ReferenceContext, settings: TrainingSettings) ->
         time_ranges=begin.ranges if timed else 0,
         per_block=settings.per_block or differ,
     ).validate()
-
-
-def without_words(begin: ReferenceContext) -> tuple[ReferenceContext, Tensor | None]:
-    """The context without the vectors of the words that it says, and these [n,D]; None where there are none, or where
-    they were changed since they were trained beside."""
-    count, tokens = begin.info.word_tokens, begin.positive.tokens
-    words = tokens[:, -count:] if 0 < count < begin.positive.count else tokens[:, :0]
-    if not words.numel() or (words != words[:1]).any():
-        return begin, None
-    return replace(begin, positive=begin.positive.part(slice(None, -count))), words[0]
 
 
 def joined(context: ReferenceContext, ranges: int) -> tuple[Tensor, Tensor]:
