@@ -48,10 +48,9 @@ class ModelBackbone:
 
     def __init__(self, model: ModelPatcher, clip: Any, vae: Any, recompute: Recompute, precision: Precision) -> None:
         """Raises ValueError where the model does not fit. Without clip and vae it only predicts."""
-        self.family = family_of(model)
-        self.model_family, self.size_multiple = self.family.name, self.family.size_multiple
-        self.scenery, self.subject_tags = self.family.scenery, self.family.subject_tags
-        self.guidance = self.family.guidance
+        self.family = family = family_of(model)
+        self.model_family, self.size_multiple, self.guidance = family.name, family.size_multiple, family.guidance
+        self.scenery, self.subject_tags = family.scenery, family.subject_tags
         self.noise = ModelNoise(model.get_model_object("model_sampling"))
         self.model = training_clone(model, precision)
         self.level_shift, self.clip, self.vae = self.noise.level_shift, clip, vae

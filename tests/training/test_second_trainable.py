@@ -47,6 +47,9 @@ class BlockBias:
     def at(self, level: Tensor, kept: dict[str, Tensor] | None = None) -> Tensor:
         return self.leaves[0] if kept is None else kept["bias"]
 
+    def unlearned(self, level: Tensor) -> None:
+        return None
+
     def after_step(self) -> None:
         pass
 
