@@ -9,6 +9,7 @@ from small_models import anima, clip, noise, raises, vae
 
 from anima_fast_train.masking.framing import Framing
 from anima_fast_train.nodes.models.backbone import ModelBackbone, training_backbone
+from anima_fast_train.nodes.models.families import family_of
 from anima_fast_train.nodes.options.training_options import TrainingOptions
 from anima_fast_train.nodes.training_run import train_on_references
 from anima_fast_train.nodes.watched_run import OUT_OF_MEMORY_NOTE, train_within_memory
@@ -16,8 +17,10 @@ from anima_fast_train.training.references.background_source import PLACES
 from anima_fast_train.training.references.drawn_backgrounds import DRAWING_STEPS
 from anima_fast_train.training.references.encode import UNCHANGED, EncodedReference, encode_references
 from anima_fast_train.training.references.reference import make_reference
+from anima_fast_train.training.references.subject_tags import TagGroup
 from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
+from anima_fast_train.training.trainables.token_trainable import prompt_vectors
 
 ANEW = TrainingOptions(recent=RecentSettings(keep_recent=0))  # or the second run would be the first one, found again
 SETTINGS = TrainingSettings(
@@ -143,3 +146,25 @@ def check_noise_is_not_what_is_learned() -> None:
                 for tokens in (None, result.trained.positive.tokens)
             )
     assert learned < plain
+
+
+def check_the_model_finds_words_and_the_context_says_them() -> None:
+    family = family_of(anima())
+    family.subject_tags = (TagGroup(("red hair", "blue hair", "green hair")), TagGroup(("dress", "shirt", "coat")))
+    try:
+        context, info, _ = train(replace(SETTINGS, steps=20, batch_size=4)).args
+    finally:
+        del family.subject_tags
+    said = context.info.words
+    assert said and set(said.split(", ")) <= {"red hair", "blue hair", "green hair", "dress", "shirt", "coat"}
+    assert f"beside them it says: {said}" in info and "to find words" in info, info
+    with torch.inference_mode(), training_backbone(anima(), clip(), vae()) as backbone:
+        vectors = prompt_vectors(backbone, said)
+    assert context.positive.count == 4 + len(vectors) == 4 + context.info.word_tokens
+    torch.testing.assert_close(context.positive.tokens[:, 4:], vectors.expand(10, -1, -1), rtol=0, atol=0)
+
+
+def check_words_of_the_artists_own_are_said() -> None:
+    context, info, _ = train(replace(SETTINGS, steps=2, subject_words="silver hair, long coat")).args
+    assert context.info.words == "silver hair, long coat" and context.positive.count > 4
+    assert "to find words" not in info
