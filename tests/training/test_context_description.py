@@ -32,6 +32,7 @@ def test_everything_that_it_was_trained_with_is_said(tiny) -> None:
     for words in (
         "model: tiny, 2 blocks of width 6",
         "prompt: red hair, hero",
+        "says for its subject: red hair",
         "steps: 2, learning rate: auto, seed: 77",
         "learning rate that was found: ",
         "picture 1: name reference, caption red hair, hero, width 64, height 64, weight 2.0",
