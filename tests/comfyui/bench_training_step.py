@@ -2,7 +2,7 @@
 process.
 
     <ComfyUI's python> bench_training_step.py <ComfyUI's folder> <models folder> [--size 512] [--steps 6] [--batch 1]
-    [--rounds 3] [--checkpointing] [--whole]
+    [--rounds 3] [--checkpointing] [--kept no_hidden] [--whole]
 
 Prior preservation is off, since Train LoRA has none. Train LoRA fails on Anima without a backward pass of the fused
 rotary op, so it borrows ours. Both take turns, and the median of all steps but each run's first counts.
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="a whole run at the default settings")
     parser.add_argument("--precision", choices=list(PRECISIONS), default="fp32")
     parser.add_argument("--checkpointing", action="store_true", help="recompute blocks, in both")
+    parser.add_argument("--kept", help="what our blocks keep instead of all, such as no_hidden")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.whole else 3)
     with comfyui(options):
@@ -57,6 +58,7 @@ def compare(options: argparse.Namespace) -> None:
     print(
         f"{options.size} px, batch {options.batch}, {options.precision}, "
         f"checkpointing {'on' if options.checkpointing else 'off'}"
+        + (f", our blocks keep {options.kept}" if options.kept else "")
     )
     print(f"Train LoRA {other:.3f} s a step, AnimaFastTrain {mine:.3f} s a step, ratio {mine / other:.2f}")
 
@@ -113,6 +115,7 @@ def our_seconds(model, clip, vae, latent, options) -> list[float]:
     import torch
 
     from anima_fast_train.nodes.models.backbone import training_backbone
+    from anima_fast_train.training.fast_path.block import Kept
     from anima_fast_train.training.references.encode import EncodedReference
     from anima_fast_train.training.settings import TrainingSettings
     from anima_fast_train.training.train_context import train_context_tokens
@@ -122,6 +125,9 @@ def our_seconds(model, clip, vae, latent, options) -> list[float]:
     if not options.whole:
         settings = replace(settings, steps=options.steps, prior_weight=0.0, noise_pool=options.batch, evaluations=1)
     with training_backbone(model, clip, vae, "on" if options.checkpointing else "off", options.precision) as backbone:
+        if options.kept:
+            kept = [Kept[options.kept.upper()]] * backbone.num_blocks
+            backbone.kept = lambda latents, adapters=False: kept
         x0 = model.model.process_latent_in(latent.clone())[:1].to(model.load_device)
         mask = torch.zeros(1, 1, *x0.shape[-2:], device=model.load_device)
         mask[..., x0.shape[-2] // 4 :, x0.shape[-1] // 4 :] = 1
