@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from anima_fast_train.training.conditioning import Conditioning, cat, of_one_length
-from anima_fast_train.training.fast_path import block
-from anima_fast_train.training.fast_path.block import FORGET_HIDDEN, Kept
+from anima_fast_train.training.fast_path.block import Kept
 from anima_fast_train.training.fast_path.memory_plan import SHARE_OF_FREE, Activations
 from anima_fast_train.training.fast_path.prompt_rows import attend_to_prompt, prompt_rows
 from anima_fast_train.training.fast_path.rotary import normed_and_rotated
@@ -62,14 +61,6 @@ def off_by(mine: tuple[Tensor, ...], theirs: tuple[Tensor, ...]) -> float:
 
 @pytest.mark.parametrize("kept", list(Kept))
 def test_every_lever_has_the_gradient_of_the_plain_loop(kept: Kept) -> None:
-    assert off_by(*both(transformer(), [kept] * 3)) < 1e-4, FRESH
-
-
-@pytest.mark.parametrize("kept", FORGET_HIDDEN)
-def test_a_hidden_layer_that_comes_back_in_pieces_has_it_too(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block, "LEAST_PIECE", 10)
-    assert len(block._pieces(noise(2, 24, 8))) == 4  # the last of them is shorter where it has to be
-    assert len(block._pieces(noise(2, 23, 8))) == 4
     assert off_by(*both(transformer(), [kept] * 3)) < 1e-4, FRESH
 
 
@@ -170,7 +161,7 @@ def test_a_step_takes_the_memory_that_was_predicted_and_leaves_none(
     assert used.left == 0
     assert 0.85 < predicted / used.peak < 1.15
     if kept >= Kept.NO_HIDDEN:
-        assert used.peak < 0.55 * memory_of(step(model, None, rows, side), torch.device("cpu")).peak
+        assert used.peak < 0.6 * memory_of(step(model, None, rows, side), torch.device("cpu")).peak
 
 
 def test_no_more_is_forgotten_than_has_to_be() -> None:

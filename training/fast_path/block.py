@@ -6,7 +6,6 @@ calls them as they are, so that casts, quantised weights and patches of theirs a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -34,10 +33,6 @@ class Kept(IntEnum):
     NO_HIDDEN = 2  # nor the hidden layer of the MLP, four times as wide as the rest
     NO_PROJECTIONS = 3  # nor queries, keys and values; attention itself is not computed again
     INPUT = 4  # nothing but the block's input
-
-
-FORGET_HIDDEN = (Kept.NO_HIDDEN, Kept.NO_PROJECTIONS)
-PIECES, LEAST_PIECE = 4, 256  # positions of all rows together: a product of fewer leaves a device idle
 
 
 @dataclass(frozen=True)
@@ -74,10 +69,8 @@ def _block(block: Any, x: Tensor, tokens: Tensor | None, shared: Pass, kept: Kep
     def hidden(x: Tensor) -> Tensor:
         return functional.gelu(block.mlp.layer1(_normed(x, shift_mlp, scale_mlp)))
 
-    if kept not in FORGET_HIDDEN:
-        return _added(x, gate, block.mlp.layer2(hidden(x)))
-    parts = [block.mlp.layer2(_again(hidden, part)) for part in _pieces(x)]
-    return _added(x, gate, torch.cat(parts, dim=1) if len(parts) > 1 else parts[0])
+    forgets_hidden = kept in (Kept.NO_HIDDEN, Kept.NO_PROJECTIONS)
+    return _added(x, gate, block.mlp.layer2(_again(hidden, x) if forgets_hidden else hidden(x)))
 
 
 def _self_attention(block: Any, x: Tensor, shared: Pass, kept: Kept) -> Tensor:
@@ -122,16 +115,6 @@ def _prompt_attention(attention: Any, h: Tensor, tokens: Tensor | None, shared: 
     forgets = kept in (Kept.NO_ROTATED, Kept.NO_HIDDEN)
     result = (attention_forgetting if forgets else attention_keeping)(normed, (q,), attend_to_prompt, k, v, bias)
     return result.transpose(1, 2).flatten(2)
-
-
-def _pieces(x: Tensor) -> tuple[Tensor, ...]:
-    """x [B,L,D] along L, so that the backward pass holds the hidden layer of one piece after the other."""
-    return x.split(max(1, piece_of(len(x) * x.shape[1]) // len(x)), dim=1) if torch.is_grad_enabled() else (x,)
-
-
-def piece_of(positions: int) -> int:
-    """How many of a batch's positions have their hidden layer brought back together."""
-    return max(LEAST_PIECE, math.ceil(positions / PIECES))
 
 
 def _modulation(layers: nn.Module, shared: Pass) -> tuple[Tensor, Tensor, Tensor]:

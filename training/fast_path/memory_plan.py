@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .block import FORGET_HIDDEN, Kept, piece_of
+from .block import Kept
 
 # What one position of one block keeps, in vectors of the model's width: (of the residual stream, of the layers).
 # NO_ROTATED: the inputs of three norms; queries and keys before their norm, values and output of self-attention, the
@@ -26,11 +25,9 @@ FIRST_BLOCK_SPARES = {
     Kept.NO_PROJECTIONS: (1, 1),
     Kept.INPUT: (0, 0),
 }
-# What the backward pass of one block holds at its height, what was computed again among it: where the hidden layer is
-# kept, its gradients; where it is not, it comes back in pieces, and attention takes most.
-WORKING_VECTORS = {Kept.ALL: 12, Kept.NO_ROTATED: 12, Kept.NO_HIDDEN: 7, Kept.NO_PROJECTIONS: 10, Kept.INPUT: 25}
-WORKING_IN_FLOAT32 = 5  # of attention's, whatever the layers compute in
-WORKING_OF_HIDDEN = 13  # of a hidden layer that comes back in one piece
+# What the backward pass of one block holds at its height: the gradients of the hidden layer and what goes with them.
+WORKING_VECTORS = 12
+BROUGHT_BACK = {Kept.ALL: 0, Kept.NO_ROTATED: 2, Kept.NO_HIDDEN: 4, Kept.NO_PROJECTIONS: 4, Kept.INPUT: 13}
 # Times what is kept without adapters: the inputs of all layers, 8 vectors, come to the 15.
 ADAPTERS_KEEP = 1.6
 STATISTICS = 6  # float32 numbers of a position: mean and deviation of three norms; attention adds one for each head
@@ -60,7 +57,9 @@ class Activations:
     def of_step(self, kept: Sequence[Kept]) -> int:
         """Bytes at the height of a step, above the weights."""
         spared = self._vectors(*FIRST_BLOCK_SPARES[kept[0]])
-        return sum(self.of_block(each) for each in kept) - spared + max(self._working(each) for each in kept)
+        working = self._vectors(WORKING_VECTORS // 4, WORKING_VECTORS - WORKING_VECTORS // 4)
+        working += self._vectors(0, max(BROUGHT_BACK[each] for each in kept))
+        return sum(self.of_block(each) for each in kept) - spared + working
 
     def fitting_adapters(self, free: float) -> list[Kept]:
         """The same where adapters learn in the layers: they keep the layers' inputs too, and would get no gradient from
@@ -71,15 +70,6 @@ class Activations:
     def of_all(self) -> int:
         """The same where no block forgets anything."""
         return self.of_step([Kept.ALL] * self.blocks)
-
-    def _working(self, kept: Kept) -> int:
-        vectors = WORKING_VECTORS[kept]
-        working = self._vectors(vectors // 4, vectors - vectors // 4)
-        if kept not in FORGET_HIDDEN:
-            return working
-        working += self.positions * self.width * WORKING_IN_FLOAT32 * (4 - self.layer_size)
-        hidden = math.ceil(min(1.0, piece_of(self.positions) / self.positions) * WORKING_OF_HIDDEN)
-        return max(working, self._vectors(hidden // 4, hidden - hidden // 4))
 
     def _vectors(self, residual: int, layers: int) -> int:
         return self.positions * self.width * (residual * self.residual_size + layers * self.layer_size)
