@@ -52,7 +52,6 @@ SUBJECT_TAGS: SubjectTags = (
             "blue eyes",
             "purple eyes",
             "pink eyes",
-            "closed eyes",
         )
     ),
     TagGroup(

@@ -66,6 +66,8 @@ def test_what_the_prompt_names_is_said_and_not_looked_for(encoded: MakeReference
     shown = replace(encoded(), caption="1girl, Red_hair, gold eyes, waving")
     assert subject_words(tiny, [shown], SETTINGS) == "red hair, gold eyes"
     assert tiny.calls == 0, "a subject has one kind of eyes"
+    passing = replace(encoded(), caption="closed eyes, holding hat, no shoes, floating hair, hair ribbon, _")
+    assert named_by_all([passing]) == ["hair ribbon"], "what is so for a moment is not the subject's"
     other = replace(encoded(), caption="gold eyes, hat")
     assert named_by_all([shown, other]) == ["gold eyes"]
 

@@ -15,10 +15,17 @@ _WORDS = """
     necklace earrings glasses goggles eyepatch mask
 """
 LAST_WORDS = frozenset(_WORDS.split())
+# What of these tags says of the moment and not of the subject.
+PASSING = frozenset({"closed eyes", "half-closed eyes", "rolling eyes", "floating hair", "wet hair"})
+ACTS = frozenset({"holding", "adjusting", "removing", "unworn", "no", "hand", "hands"})
 SHOWN = 3
 
 
 def identity_tags(prompt: str) -> list[str]:
     """The tags that name hair, eyes, clothes and what is worn, without repeats."""
     tags = dict.fromkeys(" ".join(tag.lower().replace("_", " ").split()) for tag in split_tags(prompt))
-    return [tag for tag in tags if tag.split()[-1:] and tag.split()[-1] in LAST_WORDS]
+    return [tag for tag in tags if tag and tag not in PASSING and _names_a_part(tag.split())]
+
+
+def _names_a_part(words: list[str]) -> bool:
+    return words[-1] in LAST_WORDS and words[0] not in ACTS
