@@ -52,6 +52,14 @@ class Sharing:
             emphasis=emphasis,
         )
 
+    def agreed(self, text: str) -> str:
+        """The text of the first process, so that all train beside the same one."""
+        if self.processes == 1:
+            return text
+        said = [text]
+        distributed.broadcast_object_list(said, src=0)
+        return said[0]
+
     def add_up(self, leaves: Sequence[Tensor], means: Tensor) -> Tensor:
         """Replaces the gradients of the leaves by their mean over all processes, and returns that of `means`."""
         if self.processes == 1:

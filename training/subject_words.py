@@ -12,10 +12,9 @@ from .references.identity_words import identity_tags
 from .references.subject_tags import still_open
 from .settings import TrainingSettings
 from .trainables.token_trainable import prompt_vectors
-from .word_search import FEWEST, FIRST_SHARE, DescribedBackbone, WordSearch, affordable_passes
+from .word_search import DescribedBackbone, WordSearch, affordable_passes, affordable_rounds
 
-# A subject has one of each, so that what the prompt names of these is not looked for.
-ONE_OF_EACH = frozenset({"eyes", "ears", "tail", "wings"})
+MOST_NAMED = 20  # of a caption's: each becomes vectors in every block
 
 
 def subject_words(backbone: TokenBackbone, references: Sequence[EncodedReference], settings: TrainingSettings) -> str:
@@ -25,29 +24,21 @@ def subject_words(backbone: TokenBackbone, references: Sequence[EncodedReference
         return ", ".join(split_tags(settings.subject_words))
     named = named_by_all(references)
     rows = len(settings.schedule().rates(settings.steps)) * settings.batch_size * settings.gradient_accumulation
-    passes = affordable_passes(rows)
-    if not isinstance(backbone, DescribedBackbone):
-        return ", ".join(named)
-    kinds = {tag.split()[-1] for tag in named} & ONE_OF_EACH
-    groups = tuple(
-        group
-        for group in still_open(backbone.subject_tags, named)
-        if not any(tag.split()[-1] in kinds for tag in group.tags)
-    )
-    tags = [tag for group in groups for tag in group.tags]
-    if FIRST_SHARE * passes < FEWEST * len(tags):
+    groups = still_open(backbone.subject_tags, named) if isinstance(backbone, DescribedBackbone) else ()
+    rounds = affordable_rounds(groups, affordable_passes(rows))
+    if rounds is None:
         return ", ".join(named)
     vectors = {}
-    for tag in tags:
+    for tag in (tag for group in groups for tag in group.tags):
         try:
             vectors[tag] = prompt_vectors(backbone, tag)
         except ValueError:  # a word that this model does not know
             continue
     search = WordSearch(backbone, backbone.num_blocks, references, vectors, settings.batch_size)
-    return ", ".join([*named, *search.best(groups, passes)])
+    return ", ".join([*named, *search.best(groups, rounds)])
 
 
 def named_by_all(references: Sequence[EncodedReference]) -> list[str]:
-    """The tags for hair, eyes, clothes and what is worn that every reference's caption has."""
+    """The tags for hair, eyes, clothes and what is worn that every reference's caption has, MOST_NAMED at most."""
     first, *others = [identity_tags(reference.caption.replace("\n", ",")) for reference in references]
-    return [tag for tag in first if all(tag in other for other in others)]
+    return [tag for tag in first if all(tag in other for other in others)][:MOST_NAMED]

@@ -15,6 +15,7 @@ from .result import StepReport, TrainingResult
 from .resuming.run_record import words_of_run
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
+from .sharing import Sharing
 from .subject_words import subject_words
 from .trainables.context_file import ReferenceContext
 from .trainables.said_words import SaidWords, without_words
@@ -72,6 +73,7 @@ def context_trainer(
         settings = settings_to_continue(begin, settings)
     else:
         text = subject_words(counted, references, settings) if resume is None else words_of_run(resume.record)
+        text = Sharing().agreed(text)
         words = SaidWords(text, prompt_vectors(backbone, text, "subject_words")) if text else None
         passes.asking, passes.looking = passes.looking, 0
     generator = torch.Generator().manual_seed(settings.seed)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .backbone import Backbone
 from .diffusion.levels import LevelDistribution, level_at
-from .loss import latent_mask_like, weighted_mean
+from .loss import masked_diffusion_loss
 from .references.encode import EncodedReference
 from .references.subject_tags import SubjectTags
 
@@ -35,6 +35,10 @@ SEED = 20_230_316
 MAY_COST, LEAST_LEAD = 0.03, 0.003
 # A word of an optional group has to help by so many standard errors.
 PROOF = 3.0
+
+
+# Noises of the first round, and of the second beside them.
+Rounds = tuple[int, int]
 
 
 @runtime_checkable
@@ -70,18 +74,13 @@ class WordSearch:
             for number in range(len(self._levels))
         ]
 
-    def best(self, groups: SubjectTags, passes: int) -> list[str]:
-        """The tags that fit, one of a group at most, for about so many forward passes; none where that is too few."""
-        known = [[tag for tag in group.tags if tag in self._vectors] for group in groups]
-        count = sum(map(len, known))
-        first = min(MOST, int(FIRST_SHARE * passes / max(1, count)))
-        finalists = sum(min(FINALISTS, len(tags)) for tags in known)
-        second = min(MOST, int((passes - first * (count + 1)) / max(1, finalists + 1)))
-        if count == 0 or first < FEWEST or second < FEWEST:
-            return []
+    def best(self, groups: SubjectTags, rounds: Rounds) -> list[str]:
+        """The tags that fit, one of a group at most."""
+        first, second = rounds
         chosen: list[str] = []
         without = self._errors(None, range(first + second))
-        for group, tags in zip(groups, known, strict=True):
+        for group in groups:
+            tags = [tag for tag in group.tags if tag in self._vectors]
             if not tags:
                 continue
             errors = {tag: self._errors(tag, range(first)) for tag in tags}
@@ -120,11 +119,20 @@ class WordSearch:
         conditioning = reference.conditioning.expand(len(numbers))
         x_t = self._backbone.add_noise(x0, noise, level)
         prediction = self._backbone.predict(x_t, level, conditioning, said).float()
-        error = (prediction - self._backbone.target(x0, noise, level)).square().mean(1, keepdim=True)
-        mask = latent_mask_like(prediction, reference.latent_mask.expand(len(numbers), -1, -1, -1))
-        return weighted_mean(error, mask, normalize_area=True)
+        return masked_diffusion_loss(prediction, self._backbone.target(x0, noise, level), reference.latent_mask)
 
 
 def affordable_passes(rows: int) -> int:
     """Forward passes for a run of so many training rows, each of which costs a forward pass and twice that backward."""
     return int(SHARE * 3 * rows)
+
+
+def affordable_rounds(groups: SubjectTags, passes: int) -> Rounds | None:
+    """How many noises each tag sees, and how many more the finalists do; None where it would be too few."""
+    tags = [group.tags for group in groups]
+    count, finalists = sum(map(len, tags)), sum(min(FINALISTS, len(each)) for each in tags)
+    if count == 0:
+        return None
+    first = min(MOST, int(FIRST_SHARE * passes / count))
+    second = min(MOST, int((passes - first * (count + 1)) / (finalists + 1)))
+    return (first, second) if min(first, second) >= FEWEST else None

@@ -19,7 +19,7 @@ from ..models.model_loading import training_clone
 Tokens = dict[str, list[list[tuple[Any, float]]]]
 # As ComfyUI, and the keys of embedding files, call them.
 ENCODERS = ("clip_l", "clip_g")
-_PLACEHOLDER = "placeholder"  # the name of an embedding whose vectors are put in later
+_STAND_IN = "stand_in"  # the name of an embedding whose vectors are put in later
 
 
 class TextEncoder:
@@ -57,9 +57,9 @@ class TextEncoder:
         tables = self.word_tables()
         rows = {name: torch.arange(count).float()[:, None].repeat(1, table.shape[1]) for name, table in tables.items()}
         with tempfile.TemporaryDirectory() as folder:
-            save_file(rows, Path(folder) / f"{_PLACEHOLDER}.safetensors")
+            save_file(rows, Path(folder) / f"{_STAND_IN}.safetensors")
             with embeddings_in(folder, self._clip):
-                tokens: Tokens = self._clip.tokenize(with_embedding(prompt, _PLACEHOLDER))
+                tokens: Tokens = self._clip.tokenize(with_embedding(prompt, _STAND_IN))
         return tokens
 
     def encode(self, tokens: Tokens, vectors: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:

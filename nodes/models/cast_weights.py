@@ -23,10 +23,10 @@ def weights_cast_again(module: nn.Module) -> Iterator[None]:
     """Inside, linear layers of ComfyUI's that cast their weight keep nothing for the backward pass. Those that have a
     forward of their own or of another class, quantised ones among them, are left as they are."""
     layers = [layer for layer in module.modules() if type(layer).forward is OWN_FORWARD]
-    changed = [layer for layer in layers if isinstance(layer, nn.Linear) and "forward" not in layer.__dict__]
+    changed: list[Any] = [layer for layer in layers if "forward" not in layer.__dict__]
     try:
         for layer in changed:
-            layer.forward = _forward_of(layer)  # type: ignore[method-assign]
+            layer.forward = _forward_of(layer)
         yield
     finally:
         for layer in changed:

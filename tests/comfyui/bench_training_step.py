@@ -20,6 +20,7 @@ from dataclasses import replace
 from bench_process import comfyui, common_options, load_anima, now
 
 PRECISIONS = {"bf16": "bfloat16", "fp32": "float32"}
+KEPT = ("all", "no_rotated", "no_hidden", "no_projections", "input")
 PROMPT = "1girl, red hair, looking at viewer"
 
 
@@ -33,6 +34,8 @@ def main() -> None:
     parser.add_argument("--checkpointing", action="store_true", help="recompute blocks, in both")
     parser.add_argument("--kept", help="what our blocks keep instead of all, such as no_hidden")
     options = parser.parse_args()
+    if options.kept not in (None, *KEPT):
+        parser.error(f"--kept is {options.kept}, expected one of: {', '.join(KEPT)}")
     options.rounds = options.rounds or (1 if options.whole else 3)
     with comfyui(options):
         compare(options)

@@ -31,6 +31,7 @@ def one_of_two(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     try:
+        assert Sharing().agreed(f"words of process {rank}") == "words of process 0"
         tokens, losses = trained()
         torch.save((tokens, losses), Path(folder) / f"{rank}.pt")
         with pytest.raises(ValueError, match="batch_size is 3, expected a multiple of 2, the number of processes"):
@@ -50,4 +51,5 @@ def test_two_processes_train_the_tokens_of_one(tmp_path: Path) -> None:
 
 def test_one_process_has_the_whole_batch() -> None:
     assert Sharing().processes == 1
+    assert Sharing().agreed("words") == "words"
     assert Sharing().add_up([], torch.tensor([1.5, 2.5])).tolist() == [1.5, 2.5]

@@ -27,7 +27,7 @@ from anima_fast_train.training.references.subject_tags import TagGroup
 from anima_fast_train.training.reports.summary import describe, hints
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 from anima_fast_train.training.settings import TrainingSettings
-from anima_fast_train.training.subject_words import named_by_all, subject_words
+from anima_fast_train.training.subject_words import MOST_NAMED, named_by_all, subject_words
 from anima_fast_train.training.train_context import context_trainer, train_context_tokens
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.word_search import affordable_passes
@@ -47,17 +47,15 @@ class DescribedTiny(TinyBackbone):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_model_finds_the_colour_of_the_hair(miniature: MiniatureBackbone, seed: int) -> None:
+def test_the_model_finds_the_colour_of_the_hair(
+    miniature: MiniatureBackbone, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(miniature, "subject_tags", (COLOURS,))
     rng = random.Random(seed)
     who = draw_character(rng)
     drawn = scene.render((Person(who, draw_pose(rng, "portrait")),), draw_backdrop(rng, "plain"))
     shown = encoded_scenes(miniature, [drawn], ImageAugmentation(cut_paste=0.0))
-    whole = miniature.subject_tags
-    miniature.subject_tags = (COLOURS,)
-    try:
-        assert subject_words(miniature, shown, TrainingSettings(steps=100)) == who.identity_tags[0]
-    finally:
-        miniature.subject_tags = whole
+    assert subject_words(miniature, shown, TrainingSettings(steps=100)) == who.identity_tags[0]
 
 
 def test_what_the_prompt_names_is_said_and_not_looked_for(encoded: MakeReference) -> None:
@@ -68,6 +66,8 @@ def test_what_the_prompt_names_is_said_and_not_looked_for(encoded: MakeReference
     assert tiny.calls == 0, "a subject has one kind of eyes"
     passing = replace(encoded(), caption="closed eyes, holding hat, no shoes, floating hair, hair ribbon, _")
     assert named_by_all([passing]) == ["hair ribbon"], "what is so for a moment is not the subject's"
+    many = replace(encoded(), caption=", ".join(f"{number} ribbon" for number in range(1000)))
+    assert len(named_by_all([many])) == MOST_NAMED
     other = replace(encoded(), caption="gold eyes, hat")
     assert named_by_all([shown, other]) == ["gold eyes"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -19,7 +19,11 @@ class TagGroup:
 SubjectTags = tuple[TagGroup, ...]
 
 
-def still_open(groups: SubjectTags, named: Iterable[str]) -> SubjectTags:
+# Last words of tags of which a subject has one kind.
+ONE_OF_EACH = frozenset({"eyes", "ears", "tail", "wings"})
+
+
+def still_open(groups: SubjectTags, named: Sequence[str]) -> SubjectTags:
     """The groups of which nothing is named yet; `named` are tags in lower case."""
-    said = set(named)
-    return tuple(group for group in groups if said.isdisjoint(group.tags))
+    kinds = {tag.split()[-1] for tag in named} & ONE_OF_EACH
+    return tuple(group for group in groups if not any(tag in named or tag.split()[-1] in kinds for tag in group.tags))

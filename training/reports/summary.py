@@ -69,11 +69,11 @@ def _rate(result: TrainingResult) -> str:
 def _passes_line(result: TrainingResult) -> list[str]:
     if result.passes is None:
         return []
-    drawn = f", {result.drawing_passes} to draw backgrounds" if result.drawing_passes else ""
-    drawn += f", {result.passes.asking} to find words" if result.passes.asking else ""
+    before = f", {result.drawing_passes} to draw backgrounds" if result.drawing_passes else ""
+    before += f", {result.passes.asking} to find words" if result.passes.asking else ""
     return [
         f"passes of a picture through the model: {result.passes.learning} to learn (each with a way back), "
-        f"{result.passes.looking} to measure{drawn}"
+        f"{result.passes.looking} to measure{before}"
     ]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ..files.bounded_json import loads
 from ..files.value_rules import ListOf, Number, ObjectOf, OrNull, PlainObject, Rule, Text, Whole
 from ..settings import LARGEST_RATE
+from ..training_info import LONGEST_WORDS
 
 # Of the whole record: three for each of a hundred thousand steps, nine for each of ten thousand evaluations, and 18 for
 # each of ten thousand references.
@@ -57,7 +58,7 @@ def parse_record(text: str) -> dict[str, Any]:
 def words_of_run(record: dict[str, Any]) -> str:
     """The words that the run says for its subject; none where the record does not name them, as older ones do not."""
     words = record.get("subject_words", "")
-    return words if isinstance(words, str) and len(words) <= LONGEST_TEXT else ""
+    return words if isinstance(words, str) and len(words) <= LONGEST_WORDS else ""
 
 
 def check_record(
@@ -108,7 +109,7 @@ def _check_shape(record: dict[str, Any], steps: int, references: int, most_retri
         "warnings": ListOf(Text(LONGEST_WARNING), 0, MOST_WARNINGS),
     }
     if "subject_words" in record:
-        rules["subject_words"] = Text(LONGEST_TEXT)
+        rules["subject_words"] = Text(LONGEST_WORDS)
     if "found_rate" in record:
         rate = ObjectOf({"rate": Number(0, LARGEST_RATE), "steps": Whole(0, MOST_TRIALS)})
         rules["found_rate"] = OrNull(rate)

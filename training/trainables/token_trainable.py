@@ -45,8 +45,7 @@ class TokenTrainable:
         self._blocks, self._ema, self.unit = backbone.num_blocks, settings.ema, unit
         self._bounded = settings.token_norm == "prompt"
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
-        self._said = words
-        self._words = None if words is None else words.vectors.float().to(device)
+        self._words = words and replace(words, vectors=words.vectors.float().to(device))
         count = self._positive + self._negative
         more = 0 if words is None else len(words.vectors)
         check_storable(self._blocks, count + more, backbone.context_dim, settings.time_ranges)
@@ -69,13 +68,13 @@ class TokenTrainable:
         tokens = (self._for_blocks(self._in_model_units()) if kept is None else ContextTokens(**kept)).at(level)
         positive = tokens[..., : self._positive, :]
         if self._words is not None:
-            positive = torch.cat([positive, self._words.expand(*tokens.shape[:-2], -1, -1)], dim=-2)
+            positive = torch.cat([positive, self._words.vectors.expand(*tokens.shape[:-2], -1, -1)], dim=-2)
         return positive if self._negative == 0 else ForBothPrompts(positive, tokens[..., self._positive :, :])
 
     def unlearned(self, level: Tensor) -> Tensor | ForBothPrompts | None:
         if self._words is None:
             return None
-        words = self._words.expand(self._blocks, -1, -1)
+        words = self._words.vectors.expand(self._blocks, -1, -1)
         return words if self._negative == 0 else ForBothPrompts(words, None)
 
     @torch.no_grad()
@@ -119,9 +118,9 @@ class TokenTrainable:
         positive = tokens.part(slice(None, self._positive))
         negative = tokens.part(slice(self._positive, None)) if self._negative else None
         info = replace(info, earlier=self._earlier)
-        if self._said is not None:
-            positive = positive.with_more(self._said.vectors.cpu())
-            info = replace(info, words=self._said.text, word_tokens=len(self._said.vectors))
+        if self._words is not None:
+            positive = positive.with_more(self._words.vectors.cpu())
+            info = replace(info, words=self._words.text, word_tokens=len(self._words.vectors))
         return ReferenceContext(positive, negative, info)
 
     def _in_model_units(self) -> list[Tensor]:
