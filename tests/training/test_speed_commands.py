@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from anima_fast_train.training.command_line.application import app
 from anima_fast_train.training.fast_path.block import Kept
-from anima_fast_train.training.measurements import scale
+from anima_fast_train.training.measurements import endurance, scale
 from anima_fast_train.training.measurements.bench import BareStep
 from anima_fast_train.training.measurements.bench_model import ANIMA, Preset, RandomBackbone
 from anima_fast_train.training.miniature.architecture import MiniatureTransformer, TransformerSize
@@ -133,7 +133,17 @@ def test_the_cost_of_each_axis_is_measured_and_drawn(tmp_path: Path, monkeypatch
 
 def test_many_steps_are_reported_by_tenths() -> None:
     said = run("bench-endurance", "--size", "32", "--batch", "1", "--blocks", "1", "--steps", "20")
-    assert re.match(r"from 4 to 20 steps: [+-][\d.]+% time a step, [+-][\d.]+ MiB", said)
+    assert re.match(r"from 4 to 20 steps: [+-][\d.]+% time a step, [+-][\d.]+ MiB; parts took [\d.]+ to", said)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [([1.0, 1.0, 1.0, 1.0, 1.0], 0.0), ([1.0, 1.0, 1.0, 1.0, 9.0], 0.0), ([1.0, 1.1, 1.2, 1.3, 1.4], 0.4 / 1.2)],
+    ids=["even", "other work for a while", "slower and slower"],
+)
+def test_a_drift_is_one_of_all_parts(seconds: list[float], expected: float) -> None:
+    parts = [endurance.Part(100 * number, each, 0.0) for number, each in enumerate(seconds, start=1)]
+    assert endurance.drift(parts) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,9 +48,21 @@ def line(part: Part) -> str:
 
 
 def verdict(parts: Sequence[Part]) -> str:
-    """The last part beside the second: the first one warms up."""
+    """From the second part on: the first one warms up."""
     early, last = parts[1], parts[-1]
+    fastest, slowest = (pick(part.seconds for part in parts[1:]) for pick in (min, max))
     return (
-        f"from {early.steps} to {last.steps} steps: {last.seconds / early.seconds - 1:+.1%} time a step, "
-        f"{last.mib - early.mib:+.1f} MiB"
+        f"from {early.steps} to {last.steps} steps: {drift(parts[1:]):+.1%} time a step, "
+        f"{last.mib - early.mib:+.1f} MiB; parts took {fastest * 1000:.3g} to {slowest * 1000:.3g} ms a step"
     )
+
+
+def drift(parts: Sequence[Part]) -> float:
+    """By how much of itself the time of a step changed: the median of the slopes between any two parts (Theil 1950, Sen
+    1968), over all of them, so that other work on the machine for a while counts little."""
+    slopes = [
+        (later.seconds - earlier.seconds) / (later.steps - earlier.steps)
+        for earlier, later in itertools.combinations(parts, 2)
+    ]
+    run = parts[-1].steps - parts[0].steps
+    return statistics.median(slopes) * run / statistics.median(part.seconds for part in parts)
