@@ -120,8 +120,8 @@ def test_views_are_spread_evenly(shown_as: int, size: int) -> None:
 
 
 @given(rows=st.integers(1, 10**6))
-def test_the_pool_costs_less_than_a_fifth_of_a_run_that_is_not_tiny(rows: int) -> None:
+def test_the_pool_costs_less_than_a_third_of_a_run_that_is_not_tiny(rows: int) -> None:
     entries = automatic_pool_size(rows)
-    assert 16 <= entries <= 256
+    assert 16 <= entries <= 1024
     if rows >= 40:
-        assert entries <= 0.2 * 2 * rows
+        assert entries <= 2 * rows / 3

@@ -37,7 +37,7 @@ BACKGROUNDS: dict[Backgrounds, str] = {
 # Pictures that are made and encoded for each reference: enough that none is learned by heart, few enough that a VAE
 # needs seconds. Many references share the larger number.
 DRAWN_IMAGES = 8
-PASTED_IMAGES, FEWEST_PASTED = 12, 4
+PASTED_IMAGES, FEWEST_PASTED = 48, 4
 # Pasted views that training never sees, by which a run is judged: of all references together.
 HELD_BACK = 4
 LARGEST_CROP = 0.9
