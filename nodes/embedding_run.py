@@ -11,7 +11,7 @@ from ..masking.framing import Framing
 from ..training.embedding_settings import EmbeddingTrainingSettings
 from ..training.embeddings.trained_embedding import TrainedEmbedding
 from ..training.references.augmentation import Augmentation
-from ..training.references.caption import refuse_unnamed
+from ..training.references.caption import refuse_unnamed, with_tags
 from ..training.references.reference_list import ReferenceList
 from ..training.reports.loss_map import loss_map_of
 from .embeddings.embedding_files import check_name, save_embedding
@@ -32,8 +32,9 @@ def train_embedding_on_references(
     augmentation: Augmentation,
     name: str,
 ) -> io.NodeOutput:
-    """What says the embedding in a prompt, what says the one for the negative prompt, info and loss_map, with info
-    shown on the node. Raises ValueError in one sentence for what cannot be trained on, or a name that is refused."""
+    """What says the embedding in a prompt, with the words for its subject, what says the one for the negative prompt,
+    info and loss_map, with info shown on the node. Raises ValueError in one sentence for what cannot be trained on, or
+    a name that is refused."""
     channel = Channel.of_executing_node()
     with Phases(channel, models[0].load_device) as phases, REQUESTS.listening(channel) as finish:
         phases.begin("starting")
@@ -44,6 +45,7 @@ def train_embedding_on_references(
             ended = run_to_its_end(models, references, framing, settings, options, augmentation, watched)
         result = ended.result
         positive, negative = save_embedding(result.trained, name)
+        positive = with_tags(positive, result.trained.prompt_words)
         words = f"trained {len(result.history.losses)} steps"
         phases.send(DONE, done_message(words, result.kept_step, result.history, ended.figures))
     info = f"{ended.info}\nin a prompt: {positive}" + (f"\nin a negative prompt: {negative}" if negative else "")

@@ -47,8 +47,8 @@ def train_lora_on_references(
     augmentation: Augmentation,
     files: LoraFiles,
 ) -> io.NodeOutput:
-    """LORA_MODEL, info, loss_map and the name of the file, with info shown on the node. Raises ValueError in one
-    sentence for what cannot be trained on."""
+    """LORA_MODEL, info, loss_map, the name of the file and the words for prompts, with info shown on the node. Raises
+    ValueError in one sentence for what cannot be trained on."""
     channel = Channel.of_executing_node()
     with Phases(channel, models[0].load_device) as phases, REQUESTS.listening(channel) as finish:
         phases.begin("starting")
@@ -63,7 +63,9 @@ def train_lora_on_references(
         name, info = kept(replace(result.trained, layout=files.layout), files.prefix, ended.info)
         words = f"trained {len(result.history.losses)} steps"
         phases.send(DONE, done_message(words, result.kept_step, result.history, ended.figures))
-    return io.NodeOutput(result.trained.tensors(), info, loss_map_of(result.history), name, ui=ui.PreviewText(info))
+    trained = result.trained
+    given = trained.tensors(), info, loss_map_of(result.history), name, trained.prompt_words
+    return io.NodeOutput(*given, ui=ui.PreviewText(info))
 
 
 def beginning(model: ModelPatcher, settings: LoraTrainingSettings, start: str) -> TrainedLora | None:

@@ -47,7 +47,11 @@ class MaskTrainEmbedding(io.ComfyNode):
             has_intermediate_output=True,
             inputs=embedding_inputs(),
             outputs=[
-                io.String.Output("embedding", tooltip="What says it in a prompt, such as embedding:character_00001_."),
+                io.String.Output(
+                    "embedding",
+                    tooltip="What says it in a prompt, such as embedding:character_00001_, and behind it the words for "
+                    "the subject, beside which it was trained.",
+                ),
                 io.String.Output(
                     "negative_embedding",
                     tooltip="What says the second one in a negative prompt; empty without negative_vectors.",

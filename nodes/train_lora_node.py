@@ -61,6 +61,11 @@ class MaskTrainLora(io.ComfyNode):
                 ),
                 LossMap.Output("loss_map", tooltip="The loss of every step, for Plot Training or Plot Loss Graph."),
                 io.String.Output("lora_name", tooltip="The file in models/loras, as Load LoRA lists it."),
+                io.String.Output(
+                    "words",
+                    tooltip="Words for the subject, beside which the LoRA was trained: prompts are to say them too. "
+                    "Join them to a prompt with Concatenate Text.",
+                ),
             ],
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .conditioning import Conditioning
 from .evaluation import Evaluation
 from .forward_passes import ForwardPasses
 from .rate_search import FoundRate
@@ -34,6 +35,7 @@ class StepReport:
     learning_rate: float
     x0_estimate: Callable[[], Tensor]  # the model's current guess at the first row's image [1,C,...]
     trained: Callable[[], Any]  # what a run that ended here would export
+    prompt: Conditioning  # of the first reference, as it is trained under
     evaluation: Evaluation | None = None  # where this step was measured
     before: Evaluation | None = None  # of the model without what is trained
 

@@ -35,6 +35,7 @@ def info_of(run: Run, step: int) -> TrainingInfo:
         seed=run.settings.seed,
         image_size=run.references[0].image_size,
         settings=run.settings.to_record(),
+        words=run.words,
         reading=run.references[0].reading,
         found_rate=found.rate if found and found.steps else None,
         pictures=describe_pictures(run.references),

@@ -58,9 +58,9 @@ class TokenSettings:
     )
     subject_words: str = setting(
         AUTOMATIC,
-        help="Words for hair, eyes and clothes that the context says beside its tokens: auto, with the aim 'new "
-        "pictures', takes those that the prompt names and lets the model look for others; or words of your own, such "
-        "as 'silver hair, twintails'. Empty says none.",
+        help="Words for hair, eyes and clothes that the context says beside its tokens, and that prompts are to say "
+        "beside a LoRA or an embedding: auto, with the aim 'new pictures', takes those that the prompt names and lets "
+        "the model look for others; or words of your own, such as 'silver hair, twintails'. Empty says none.",
         topic=TOKENS,
     )
     negative_tokens: int = setting(

@@ -12,11 +12,9 @@ from .diffusion.guidance import GuidedBackbone
 from .forward_passes import CountedBackbone, ForwardPasses
 from .references.encode import EncodedReference
 from .result import StepReport, TrainingResult
-from .resuming.run_record import words_of_run
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
-from .sharing import Sharing
-from .subject_words import subject_words
+from .subject_words import words_beside_prompts, words_of
 from .trainables.context_file import ReferenceContext
 from .trainables.said_words import SaidWords, without_words
 from .trainables.token_trainable import (
@@ -72,10 +70,8 @@ def context_trainer(
         begin, words = without_words(begin.with_blocks(backbone.num_blocks))
         settings = settings_to_continue(begin, settings)
     else:
-        text = subject_words(counted, references, settings) if resume is None else words_of_run(resume.record)
-        text = Sharing().agreed(text)
+        text = words_of(words_beside_prompts, counted, references, settings, passes, resume)
         words = SaidWords(text, prompt_vectors(backbone, text, "subject_words")) if text else None
-        passes.asking, passes.looking = passes.looking, 0
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
     prompts = [reference.conditioning for reference in references]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -13,8 +14,10 @@ from .embedding_settings import EmbeddingTrainingSettings
 from .embeddings.embedding_trainable import EmbeddingTrainable
 from .forward_passes import CountedBackbone, ForwardPasses
 from .references.encode import EncodedReference
+from .references.saying import saying
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
+from .subject_words import words_in_prompts, words_of
 from .trainer import Trainer
 
 
@@ -30,17 +33,20 @@ def train_embedding(
     """Optimises an embedding for the references, as `train_context_tokens` does tokens; `trained` is a
     TrainedEmbedding."""
     settings.validate()
-    trainer = embedding_trainer(backbone, references, settings)
+    trainer = embedding_trainer(backbone, references, settings, resume)
     if resume is not None:
         trainer.load_state(resume)
     return trainer.run(on_step, checkpoints, finish)
 
 
 def embedding_trainer(
-    backbone: EmbeddableBackbone, references: Sequence[EncodedReference], settings: EmbeddingTrainingSettings
+    backbone: EmbeddableBackbone,
+    references: Sequence[EncodedReference],
+    settings: EmbeddingTrainingSettings,
+    resume: TrainingState | None = None,
 ) -> Trainer:
-    """A trainer before its first step. Raises ValueError where no reference came, and for a model or words that it
-    cannot begin with."""
+    """A trainer before its first step, under prompts that say the words for the subject. Raises ValueError where no
+    reference came, and for a model or words that it cannot begin with."""
     if not hasattr(backbone, "word_tables"):
         raise ValueError(f"the model is {backbone.model_family}, expected one whose prompts take embeddings")
     if not references:
@@ -51,7 +57,8 @@ def embedding_trainer(
         raise ValueError(f"start_words is {quoted(settings.start_words, 60)}, expected words that the model knows")
     vectors = EmbeddingTrainable(backbone, settings, generator, references[0].latent.device, start)
     passes = ForwardPasses()
-    model: Backbone = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
-    if settings.negative_vectors:
-        model = GuidedBackbone(model, settings.guidance)
-    return Trainer(model, vectors, references, settings, generator, passes)
+    counted: Any = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
+    words = words_of(words_in_prompts, counted, references, settings, passes, resume)
+    references = saying(references, words, backbone.encode_prompt) if words else references
+    model: Backbone = GuidedBackbone(counted, settings.guidance) if settings.negative_vectors else counted
+    return Trainer(model, vectors, references, settings, generator, passes, words)

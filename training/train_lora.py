@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -14,9 +15,11 @@ from .evaluation import Evaluation
 from .forward_passes import CountedBackbone, ForwardPasses
 from .lora_settings import LoraTrainingSettings
 from .references.encode import EncodedReference
+from .references.saying import saying
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .stopping import score
+from .subject_words import words_in_prompts, words_of
 from .trainer import Trainer
 
 # A smaller rank of a DyLoRA suffices where it leaves at least so much of what the whole one gained.
@@ -38,7 +41,7 @@ def train_lora(
     begin: a LoRA to go on from; None begins with one that changes nothing.
     """
     settings.validate()
-    trainer, trainable = lora_trainer(backbone, references, settings, begin)
+    trainer, trainable = lora_trainer(backbone, references, settings, begin, resume)
     if resume is not None:
         trainer.load_state(resume)
     trainable.whole = True  # trial steps compare losses, which those of other ranks would blur
@@ -53,17 +56,22 @@ def lora_trainer(
     references: Sequence[EncodedReference],
     settings: LoraTrainingSettings,
     begin: TrainedLora | None = None,
+    resume: TrainingState | None = None,
 ) -> tuple[Trainer, AdapterTrainable]:
-    """A trainer before its first step, and what it trains. Raises ValueError where the settings or `begin` do not fit
-    the model."""
+    """A trainer before its first step, and what it trains: under prompts that say the words for the subject, those of
+    `begin` where it has some. Raises ValueError where the settings or `begin` do not fit the model."""
     if not references:
         raise ValueError("no reference image came, expected at least one")
     generator = torch.Generator().manual_seed(settings.seed)
     device = references[0].latent.device
     trainable = AdapterTrainable(backbone.adaptable_layers(), settings, generator, device, backbone.model_family, begin)
     passes = ForwardPasses()
-    model = CountedBackbone(backbone, passes)
-    return Trainer(model, trainable, references, settings, generator, passes), trainable
+    model: Any = CountedBackbone(backbone, passes)
+    if begin is not None and begin.info.words and settings.finds_words:
+        settings = replace(settings, subject_words=begin.info.words)
+    words = words_of(words_in_prompts, model, references, settings, passes, resume)
+    references = saying(references, words, model.encode_prompt) if words else references
+    return Trainer(model, trainable, references, settings, generator, passes, words), trainable
 
 
 def at_smallest_rank(trainer: Trainer, trainable: AdapterTrainable, result: TrainingResult) -> TrainingResult:

@@ -38,7 +38,7 @@ class Trainer:
     """The state that changes from step to step, and the loop over it.
 
     generator: a CPU generator, the source of all randomness. passes: what counts those of `model`, for the result.
-    words: for the subject, which the trainable says. Raises ValueError without a reference.
+    words: for the subject, which the trainable or the references' prompts say. Raises ValueError without a reference.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Trainer:
         entries = automatic_grid_size(rows, settings.evaluations)
         self.grid = EvaluationGrid(model, references, entries, settings.batch_size)
         balance = self.grid.before.balance if settings.balance_prior else 1.0
-        self.forward = ForwardPass(model, trainable, settings, settings.prior_weight * balance)
+        self.forward = ForwardPass(model, trainable, settings, trainable.prior_share * settings.prior_weight * balance)
         self.history = History(evaluations={0: self.grid.before})
         self.best = BestState(self.grid.before, trainable.kept(), settings.patience, settings.least_improvement)
         self.warnings: list[str] = []
@@ -161,6 +161,7 @@ class Trainer:
             learning_rate=rate,
             x0_estimate=lambda: self.model.estimate_x0(x_t, detached, batch.level[:1]),
             trained=lambda: self.export(self.trainable.kept(), self.position.done),
+            prompt=self.references[0].conditioning,
             before=self.grid.before,
         )
 

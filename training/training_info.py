@@ -56,7 +56,8 @@ class TrainingInfo:
     made_of: str = text("", LONGEST_HISTORY)  # JSON of how it was made of other contexts, and of what those say
     # How pictures, masks and captions were read and shown, by public id.
     reading: Mapping[str, Any] = plain_object(MOST_SETTINGS, LONGEST_SETTING)
-    words: str = text("", LONGEST_WORDS)  # for the subject, which the last word_tokens of each block say
+    # For the subject: the last word_tokens of each block say them, or the prompts have to where there are none.
+    words: str = text("", LONGEST_WORDS)
     word_tokens: int = whole(0, 0, 10**6)
     found_rate: float | None = number(None, 0, LARGEST_LOSS)  # by a run whose learning_rate is auto
     pictures: Mapping[str, Any] = plain_object(MOST_DESCRIBED, LONGEST_PROMPT)  # {"1": name, caption, size, weight}

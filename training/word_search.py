@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from .asked_words import AskedWords
 from .backbone import Backbone
 from .diffusion.levels import LevelDistribution, level_at
 from .loss import masked_diffusion_loss
@@ -24,6 +25,7 @@ from .references.subject_tags import SubjectTags
 SHARE = 0.12
 FIRST_SHARE = 0.6  # of these, on the first round
 FEWEST, MOST = 2, 16  # noises of a round
+MOST_NOISES = 2 * MOST  # of both
 FINALISTS = 4  # of each group
 # Between which shares of the schedule: below, every word predicts alike, above, it is about the composition.
 LEVELS = (0.3, 0.9)
@@ -51,20 +53,15 @@ class DescribedBackbone(Protocol):
 class WordSearch:
     """The fixed noises, and what each word makes of them.
 
-    vectors: by tag, what its words are encoded to, [n,D]. batch_size: rows at a time.
+    words: how each is said. references: MOST_NOISES at most are asked about. batch_size: rows at a time.
     """
 
     def __init__(
-        self,
-        backbone: Backbone,
-        blocks: int,
-        references: Sequence[EncodedReference],
-        vectors: dict[str, Tensor],
-        batch_size: int,
+        self, backbone: Backbone, words: AskedWords, references: Sequence[EncodedReference], batch_size: int
     ) -> None:
-        self._backbone, self._blocks, self._references = backbone, blocks, references
-        self._vectors, self._batch_size = vectors, batch_size
-        spread = (GOLDEN * torch.arange(1, 2 * MOST + 1, dtype=torch.float64)) % 1.0
+        self._backbone, self._words, self._references = backbone, words, references
+        self._batch_size = batch_size
+        spread = (GOLDEN * torch.arange(1, MOST_NOISES + 1, dtype=torch.float64)) % 1.0
         low, high = LEVELS
         distribution = LevelDistribution("uniform", shift=backbone.level_shift)
         self._levels = level_at(low + (high - low) * spread, distribution).float()
@@ -80,7 +77,7 @@ class WordSearch:
         chosen: list[str] = []
         without = self._errors(None, range(first + second))
         for group in groups:
-            tags = [tag for tag in group.tags if tag in self._vectors]
+            tags = [tag for tag in group.tags if tag in self._words.known]
             if not tags:
                 continue
             errors = {tag: self._errors(tag, range(first)) for tag in tags}
@@ -102,7 +99,7 @@ class WordSearch:
 
     @torch.no_grad()
     def _errors(self, tag: str | None, noises: range) -> Tensor:
-        """The errors inside the mask [noises] beside the references' own prompts, without a word where tag is None."""
+        """The errors inside the mask [noises] under the references' prompts, without a word where tag is None."""
         found = torch.zeros(len(noises))
         for place, reference in enumerate(self._references):
             rows = [row for row, number in enumerate(noises) if number % len(self._references) == place]
@@ -115,10 +112,9 @@ class WordSearch:
         x0 = reference.latent.expand(len(numbers), *reference.latent.shape[1:])
         level = self._levels[list(numbers)].to(x0.device)
         noise = torch.cat([self._noises[number] for number in numbers]).to(x0.device)
-        said = None if tag is None else self._vectors[tag].to(x0.device).expand(self._blocks, -1, -1)
-        conditioning = reference.conditioning.expand(len(numbers))
+        prompt, said = (reference.conditioning, None) if tag is None else self._words.said(reference, tag)
         x_t = self._backbone.add_noise(x0, noise, level)
-        prediction = self._backbone.predict(x_t, level, conditioning, said).float()
+        prediction = self._backbone.predict(x_t, level, prompt.expand(len(numbers)), said).float()
         return masked_diffusion_loss(prediction, self._backbone.target(x0, noise, level), reference.latent_mask)
 
 

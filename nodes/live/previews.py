@@ -13,6 +13,7 @@ from latent_preview import Latent2RGBPreviewer, LatentPreviewer, get_previewer
 from PIL import Image
 from torch import Tensor
 
+from ...training.conditioning import Conditioning
 from ...training.diffusion.sampling import sample_latents
 from ...training.files.atomic_file import write_atomically
 from ...training.references.encode import EncodedReference
@@ -58,7 +59,7 @@ class TrainingPreviews:
             return None
         try:
             context = report.trained()
-            image = self.draw(context)
+            image = self.draw(context, report.prompt)
             self._save(image, context, report.step)
         except (
             OSError,
@@ -73,12 +74,12 @@ class TrainingPreviews:
             return None
         return image
 
-    def draw(self, context: Trained) -> Image.Image:
-        """What the context draws under the reference's prompt at training size, without guidance."""
+    def draw(self, context: Trained, prompt: Conditioning) -> Image.Image:
+        """What the context draws at the reference's training size, without guidance."""
         latent = self._reference.latent
         noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(SEED)).to(latent.device)
 
-        drawn = sample_latents(self._backbone, noise, self._reference.conditioning, context.at_level, SAMPLING_STEPS)
+        drawn = sample_latents(self._backbone, noise, prompt, context.at_level, SAMPLING_STEPS)
         image = image_of(self._previewer, drawn)
         return (
             image

@@ -28,16 +28,23 @@ from graph_parts import (
 from reference_graphs import THREE_PICTURES_LINKS, a_collage, three_pictures
 
 
-def train_lora(title: str, **widgets: Any) -> Group:
-    """The node that trains it, and ComfyUI's that loads it, whose links are LORA_LINKS."""
+def train_lora(title: str, wanted: str, **widgets: Any) -> Group:
+    """The node that trains it, ComfyUI's that loads it, and what to draw, which the words of the LoRA join; their links
+    are LORA_LINKS."""
     node = Node("train", "AnimaFastTrainMaskedLora", widgets, size=(340, 560), room=460)
-    return Group(title, TRAIN, [[node], [training_info(), Node("apply", "LoraModelLoader", size=(340, 0))]])
+    asked = Node(
+        "wanted", "StringConcatenate", {"string_a": wanted, "delimiter": ", "}, "What to draw", (340, 220), "green"
+    )
+    return Group(title, TRAIN, [[node], [training_info(), Node("apply", "LoraModelLoader", size=(340, 0)), asked]])
 
 
+WITH_ITS_WORDS = prompt("", title="With the words of the LoRA")
 LORA_LINKS = [
     INFO_LINK,
     ("UNETLoader", "MODEL", "apply", "model"),
     ("train", "lora", "apply", "lora"),
+    ("train", "words", "wanted", "string_b"),
+    ("wanted", "STRING", "positive", "text"),
     ("CLIPLoader", "CLIP", "positive", "clip"),
     *sampler_links("apply", "model", "positive"),
 ]
@@ -54,7 +61,8 @@ Press **Run**. The girl in the yellow coat is learned as a LoRA, and Anima draws
 picture is left out by the mask, and the model is held to what it draws there anyway.
 
 The file lies in `models/loras` as `my_character_00001_.safetensors`, for **Load LoRA** in any workflow, for the webui,
-Forge and whatever else reads LoRAs.
+Forge and whatever else reads LoRAs. **words** are what the model found to say of her: the LoRA learned the rest beside
+them, so every prompt is to say them too. Here they join **What to draw**; **How training went** has them to copy.
 
 ### Your own picture
 
@@ -64,7 +72,8 @@ Forge and whatever else reads LoRAs.
 
 ### If it is not right yet
 
-- *Too little of the character*: more **train_steps**, or a higher **lora_rank**.
+- *Too little of the character*: **strength_model** 1.25, more **train_steps**, or a higher **lora_rank**.
+- *Hair or clothes are the wrong kind*: write better words in **subject_words** of Training Options.
 - *The old pose or place comes along*: name it in **training_prompt**, or lower **strength_model**.
 - *Weights in fp8*: switch **bypass** on in **Load LoRA Model**; **How training went** says what merging loses.
 """,
@@ -86,8 +95,15 @@ Forge and whatever else reads LoRAs.
                 ],
             )
         ],
-        [train_lora("3 · Learn what the mask shows", training_prompt=EXAMPLE_PROMPT, filename_prefix="my_character")],
-        [draw(4, [prompt("1girl, solo, sitting in a cafe, reading a book, window, warm light")])],
+        [
+            train_lora(
+                "3 · Learn what the mask shows",
+                "1girl, solo, sitting in a cafe, reading a book, window, warm light",
+                training_prompt=EXAMPLE_PROMPT,
+                filename_prefix="my_character",
+            )
+        ],
+        [draw(4, [WITH_ITS_WORDS])],
     ],
     [
         *TRAINING_LINKS,
@@ -154,6 +170,8 @@ Chroma and what was made from it. The masks leave out everything else.
 
 ### Good to know
 
+- **words** are what the model found to say of the character; they join **What to draw**, and every other prompt with the LoRA
+  is to say them too.
 - Chroma has four and a half times as many weights as Anima: 18 GB in bf16. With less memory choose **fp8_e4m3fn** in
   **Load Diffusion Model**, and switch **bypass** on in **Load LoRA Model**.
 - *Too little of the character*: more **train_steps**, or a higher **strength_model**.
@@ -173,6 +191,7 @@ Chroma and what was made from it. The masks leave out everything else.
         [
             train_lora(
                 "4 · Learn what the masks show",
+                "a drawing of a girl who sits in a cafe by the window and reads a book, warm light",
                 training_prompt="a drawing of a girl",
                 training_image_size=768,
                 filename_prefix="my_chroma_character",
@@ -182,7 +201,7 @@ Chroma and what was made from it. The masks leave out everything else.
             with_canvas(
                 draw(
                     5,
-                    [prompt("a drawing of a girl who sits in a cafe by the window and reads a book, warm light")],
+                    [WITH_ITS_WORDS],
                     avoid="low quality, ugly, unfinished, out of focus, deformed, blurry",
                     steps=26,
                     cfg=3.8,

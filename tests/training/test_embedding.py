@@ -14,7 +14,7 @@ from anima_fast_train.training.embeddings.trained_embedding import TrainedEmbedd
 from anima_fast_train.training.embeddings.word_vectors import WordVectors
 from anima_fast_train.training.epsilon.backbone import TAGS, EpsilonBackbone
 from anima_fast_train.training.measurements.compare import drawn_reference
-from anima_fast_train.training.miniature.backbone import MiniatureBackbone
+from anima_fast_train.training.miniature.backbone import MiniatureBackbone, sample
 from anima_fast_train.training.references.augmentation import ImageAugmentation
 from anima_fast_train.training.references.encode import EncodedReference
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
@@ -77,6 +77,21 @@ def test_it_learns_inside_the_mask_and_leaves_the_rest(
     assert result.after.leak < 0.2
     assert result.trained.positive[TAGS].shape == (8, epsilon.context_dim)
     assert "embedding: 8 vectors, 192 wide for tags" in result.trained.summary()
+
+
+def test_prompts_say_the_words_for_its_subject(
+    epsilon: EpsilonBackbone, references: list[EncodedReference], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    encode = epsilon.encode_prompt
+    monkeypatch.setattr(epsilon, "encode_prompt", lambda prompt: asked.append(prompt) or encode(prompt))
+    trained = train_embedding(epsilon, references, settings(steps=1, subject_words="purple hair")).trained
+    assert asked == [f"{references[0].caption}, purple hair"]
+    assert trained.prompt_words == "purple hair"
+    assert trained.summary().endswith("; write in the prompt: purple hair")
+    asked.clear()
+    sample(epsilon, "1girl, waving", [0], (64, 64), steps=1, context=trained)
+    assert asked == ["", "1girl, waving, purple hair"]
 
 
 def test_it_begins_at_the_words_that_are_named_or_those_of_the_picture(

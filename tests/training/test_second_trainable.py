@@ -33,6 +33,7 @@ class TrainedBias:
     info: TrainingInfo
     noun: ClassVar[str] = "bias"
     larger: ClassVar[str] = "more biases"
+    prompt_words: ClassVar[str] = ""
 
     def summary(self) -> str:
         return f"bias: {list(self.bias.shape)}"
@@ -40,6 +41,8 @@ class TrainedBias:
 
 class BlockBias:
     """A vector for each block, [BLOCKS,CHANNELS]."""
+
+    prior_share = 1.0
 
     def __init__(self) -> None:
         self.leaves = [torch.zeros(BLOCKS, CHANNELS, requires_grad=True)]

@@ -27,7 +27,7 @@ from anima_fast_train.training.references.subject_tags import TagGroup
 from anima_fast_train.training.reports.summary import describe, hints
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 from anima_fast_train.training.settings import TrainingSettings
-from anima_fast_train.training.subject_words import MOST_NAMED, named_by_all, subject_words
+from anima_fast_train.training.subject_words import MOST_NAMED, named_by_all, words_beside_prompts
 from anima_fast_train.training.train_context import context_trainer, train_context_tokens
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.word_search import affordable_passes
@@ -55,14 +55,14 @@ def test_the_model_finds_the_colour_of_the_hair(
     who = draw_character(rng)
     drawn = scene.render((Person(who, draw_pose(rng, "portrait")),), draw_backdrop(rng, "plain"))
     shown = encoded_scenes(miniature, [drawn], ImageAugmentation(cut_paste=0.0))
-    assert subject_words(miniature, shown, TrainingSettings(steps=100)) == who.identity_tags[0]
+    assert words_beside_prompts(miniature, shown, TrainingSettings(steps=100)) == who.identity_tags[0]
 
 
 def test_what_the_prompt_names_is_said_and_not_looked_for(encoded: MakeReference) -> None:
     tiny = DescribedTiny()
     tiny.subject_tags = (TagGroup(("red hair", "blue hair")), TagGroup(("blue eyes", "green eyes")))
     shown = replace(encoded(), caption="1girl, Red_hair, gold eyes, waving")
-    assert subject_words(tiny, [shown], SETTINGS) == "red hair, gold eyes"
+    assert words_beside_prompts(tiny, [shown], SETTINGS) == "red hair, gold eyes"
     assert tiny.calls == 0, "a subject has one kind of eyes"
     passing = replace(encoded(), caption="closed eyes, holding hat, no shoes, floating hair, hair ribbon, _")
     assert named_by_all([passing]) == ["hair ribbon"], "what is so for a moment is not the subject's"
@@ -74,11 +74,11 @@ def test_what_the_prompt_names_is_said_and_not_looked_for(encoded: MakeReference
 
 def test_own_words_none_and_runs_that_are_too_short(encoded: MakeReference) -> None:
     tiny = DescribedTiny()
-    assert subject_words(tiny, [encoded()], replace(SETTINGS, subject_words=" silver hair ,, cape")) == (
+    assert words_beside_prompts(tiny, [encoded()], replace(SETTINGS, subject_words=" silver hair ,, cape")) == (
         "silver hair, cape"
     )
-    assert subject_words(tiny, [encoded()], replace(SETTINGS, subject_words=" ")) == ""
-    assert subject_words(tiny, [encoded()], replace(SETTINGS, steps=1)) == ""
+    assert words_beside_prompts(tiny, [encoded()], replace(SETTINGS, subject_words=" ")) == ""
+    assert words_beside_prompts(tiny, [encoded()], replace(SETTINGS, steps=1)) == ""
     assert tiny.calls == 0
     with pytest.raises(ValueError, match=r"subject_words is '---', expected words that the model knows"):
         train_context_tokens(tiny, [encoded()], replace(SETTINGS, subject_words="---"))
@@ -92,7 +92,7 @@ def test_a_search_costs_what_it_may(encoded: MakeReference) -> None:
     predict = tiny.predict
     tiny.predict = lambda x_t, *rest: rows.append(len(x_t)) or predict(x_t, *rest)  # type: ignore[method-assign]
     settings = replace(SETTINGS, steps=30)
-    words = subject_words(tiny, [encoded(), encoded(seed=1)], settings)
+    words = words_beside_prompts(tiny, [encoded(), encoded(seed=1)], settings)
     assert words in {
         "",
         "abc",

@@ -10,6 +10,7 @@ from ..files.tensor_file_fields import to_strings
 from ..training_info import TrainingInfo
 
 OURS = "anima_fast_train."
+TRIGGER = "modelspec.trigger_phrase"  # what prompts are to say, where interfaces look for it
 MODULES = {"LoHa": "lycoris.kohya", "LoKr": "lycoris.kohya"}
 MOST_TAGS = 500
 
@@ -38,7 +39,8 @@ def lora_metadata(kind: str, rank: int, alpha: float, info: TrainingInfo) -> dic
         "training_comment": "masked LoRA with prior preservation (AnimaFastTrain); the rate counts in units of a layer",
     }
     ours = {OURS + name: text for name, text in to_strings(info).items()}
-    return {**{f"ss_{name}": text for name, text in scripts.items()}, **ours}
+    asked_for = {TRIGGER: info.words} if info.words else {}
+    return {**{f"ss_{name}": text for name, text in scripts.items()}, **asked_for, **ours}
 
 
 def tag_counts(prompt: str) -> dict[str, int]:

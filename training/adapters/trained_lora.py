@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
 from ..files.tensor_file import to_bytes
 from ..files.tensor_file_header import Kind, Limits
@@ -60,11 +61,17 @@ class TrainedLora:
         """By which the product of the factors acts."""
         return self.alpha / self.rank
 
+    @property
+    def prompt_words(self) -> str:
+        """Those for its subject, beside which it was trained."""
+        return self.info.words
+
     def summary(self) -> str:
         """One line of a report."""
+        said = f"; write in the prompt: {printable(self.info.words)}" if self.info.words else ""
         return (
             f"{self.kind}: rank {self.rank}, alpha {self.alpha:g}, in {len(self.plan.layers)} layers, "
-            f"{4 * self.plan.size / 1e6:.3g} MB"
+            f"{4 * self.plan.size / 1e6:.3g} MB{said}"
         )
 
     def factors(self) -> dict[str, dict[str, Tensor]]:

@@ -26,6 +26,8 @@ class EmbeddingTrainable:
     0 they begin near zero.
     """
 
+    prior_share = 1.0
+
     def __init__(
         self,
         backbone: EmbeddableBackbone,

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ...masking.wording import printable
 from ..files.atomic_file import write_atomically
 from ..files.tensor_file import to_bytes
 from ..files.tensor_file_fields import to_strings
@@ -44,11 +45,17 @@ class TrainedEmbedding:
     noun: ClassVar[str] = "embedding"
     larger: ClassVar[str] = "more vectors"
 
+    @property
+    def prompt_words(self) -> str:
+        """Those for its subject, beside which it was trained."""
+        return self.info.words
+
     def summary(self) -> str:
         """One line of a report."""
         widths = " and ".join(f"{vectors.shape[1]} wide for {name}" for name, vectors in self.positive.items())
         other = "" if self.negative is None else f", {_count(self.negative)} for the negative prompt"
-        return f"embedding: {_count(self.positive)} vectors, {widths}{other}"
+        said = f"; write in the prompt: {printable(self.info.words)}" if self.info.words else ""
+        return f"embedding: {_count(self.positive)} vectors, {widths}{other}{said}"
 
     def at(self, level: Tensor) -> WordVectors:
         """What a backbone takes as trained for the prompt, at every level the same."""

@@ -90,7 +90,7 @@ def run(
     """A row for each guidance. show: gets the guidance and the samples [PROMPTS*SEEDS,H,W,3] of the named prompts."""
     result = train(yard, recipe)
     before, after = result.before, result.after
-    elsewhere = yard.grid.measure(result.trained.at)
+    unhelped, elsewhere = yard.elsewhere(result.trained)
     rows = []
     for guidance in GUIDANCES:
         pictures, seen = yard.samples(result.trained, guidance)
@@ -103,7 +103,7 @@ def run(
                 leak=elsewhere.leak,
                 inside_before=before.inside,
                 inside_after=after.inside,
-                elsewhere=elsewhere.inside / yard.grid.before.inside,
+                elsewhere=elsewhere.inside / unhelped.inside,
                 seconds=result.seconds,
                 unseen=after.unseen / before.unseen if after.unseen is not None and before.unseen else None,
                 unseen_leak=after.unseen_leak,

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...masking.framing import Framing
 from ...masking.pixels import tensor_of
 from ..epsilon.worlds import WORLDS
-from ..evaluation import EvaluationGrid
+from ..evaluation import Evaluation, EvaluationGrid
 from ..miniature import scene
 from ..miniature.backbone import DrawnBackbone, sample_each
 from ..miniature.identity import nearest_tags
@@ -20,6 +20,7 @@ from ..miniature.scene import SIDE, Scene
 from ..references.augmentation import Augmentation, ImageAugmentation
 from ..references.encode import EncodedReference, encode_references
 from ..references.reference import make_reference
+from ..references.saying import saying
 from ..trainables.trainable import Trained
 from .carry_prompts import OPEN_PROMPTS, OPEN_SEEDS, PROMPTS, SEEDS, asked_of, true_pictures
 from .carry_score import Seen
@@ -60,8 +61,19 @@ class Yardstick:
     @cached_property
     def grid(self) -> EvaluationGrid:
         """The character in one true picture for each prompt."""
-        encoded = encoded_scenes(self.backbone, self._true_scenes[::SEEDS], ImageAugmentation(cut_paste=0.0))
-        return EvaluationGrid(self.backbone, encoded, GRID_ENTRIES)
+        return EvaluationGrid(self.backbone, self._encoded_elsewhere, GRID_ENTRIES)
+
+    @cached_property
+    def _encoded_elsewhere(self) -> list[EncodedReference]:
+        return encoded_scenes(self.backbone, self._true_scenes[::SEEDS], ImageAugmentation(cut_paste=0.0))
+
+    def elsewhere(self, trained: Trained) -> tuple[Evaluation, Evaluation]:
+        """The errors in other scenes without what was trained and with it, under prompts that say what it needs."""
+        if not trained.prompt_words:
+            return self.grid.before, self.grid.measure(trained.at)
+        scenes = saying(self._encoded_elsewhere, trained.prompt_words, self.backbone.encode_prompt)
+        grid = EvaluationGrid(self.backbone, scenes, GRID_ENTRIES)
+        return grid.before, grid.measure(trained.at)
 
     def base(self, guidance: float) -> tuple[Tensor, Seen]:
         """Samples of the named prompts without context, and what is read in them and in those of the open prompts."""

@@ -20,6 +20,7 @@ from ..backbone import AdaptableBackbone, TokenBackbone
 from ..conditioning import Conditioning, cat
 from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
+from ..references.caption import with_tags
 from ..trainables.trainable import Trained
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import CHANNELS, Autoencoder
@@ -133,7 +134,7 @@ def sample_each(
 
     size is (width, height) in pixels. Tokens act on the prompts' rows alone; the empty prompt stays as it is. A
     context, which comes in place of tokens, acts on both where it has negative tokens, each step with those of its
-    level.
+    level; what prompts have to say for it is said.
     """
     width, height = size
     shape = (CHANNELS, height // 8, width // 8)
@@ -147,5 +148,6 @@ def sample_each(
         return None if context is None else context.at_level(level, negative=True)
 
     guided = Guidance(guidance, backbone.encode_prompt(""), unwanted_at)
-    wanted = cat([backbone.encode_prompt(prompt) for prompt in prompts])
+    said = "" if context is None else context.prompt_words
+    wanted = cat([backbone.encode_prompt(with_tags(prompt, said)) for prompt in prompts])
     return backbone.decode(sample_latents(backbone, noise, wanted, wanted_at, steps, guided))

@@ -165,6 +165,13 @@ def split_tags(text: str) -> list[str]:
     return [tag.strip() for tag in text.split(",") if tag.strip()]
 
 
+def with_tags(prompt: str, tags: str) -> str:
+    """The prompt with those of the tags behind it that it does not have; an empty one stays empty."""
+    has = {" ".join(tag.lower().replace("_", " ").split()) for tag in split_tags(prompt)}
+    missing = [tag for tag in split_tags(tags) if tag.lower() not in has]
+    return ", ".join([prompt.rstrip(" ,"), *missing]) if missing and prompt.strip() else prompt
+
+
 def join_captions(captions: Sequence[str]) -> str:
     """One caption for references shown together: every tag once, in the order of its first appearance."""
     return ", ".join(dict.fromkeys(tag for caption in captions for tag in split_tags(caption)))

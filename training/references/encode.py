@@ -30,12 +30,14 @@ from .reference import Reference
 
 @dataclass(frozen=True)
 class AugmentedReference:
-    """One way to show a reference: latent [1,C,h,w] or [1,C,1,h,w], latent_mask and emphasis [1,1,h,w], one prompt."""
+    """One way to show a reference: latent [1,C,h,w] or [1,C,1,h,w], latent_mask and emphasis [1,1,h,w], conditioning of
+    one prompt."""
 
     latent: Tensor
     latent_mask: Tensor
     conditioning: Conditioning
     emphasis: Tensor | None = None
+    prompt: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class EncodedReference:
 
     @property
     def shown_as(self) -> tuple[AugmentedReference, ...]:
-        return self.augmented or (AugmentedReference(self.latent, self.latent_mask, self.conditioning, self.emphasis),)
+        whole = AugmentedReference(self.latent, self.latent_mask, self.conditioning, self.emphasis, self.caption)
+        return self.augmented or (whole,)
 
     def without_augmentation(self) -> EncodedReference:
         """As the evaluation shows it: not mirrored, its prompt without chance."""
@@ -131,7 +134,10 @@ def encode_references(
             if prompt not in conditionings:
                 conditionings[prompt] = backbone.encode_prompt(prompt)
         plain, *others = of_one_length([conditionings[prompt] for prompt in wanted])
-        views = [view.under(conditioning) for (view, _), conditioning in zip((*shown, *held_back), others, strict=True)]
+        views = [
+            view.under(prompt, conditioning)
+            for (view, prompt), conditioning in zip((*shown, *held_back), others, strict=True)
+        ]
         shown_as, judged_by = tuple(views[: len(shown)]), tuple(views[len(shown) :])
         shown_reference = image.as_reference(plain, prompts.plain, shown_as if len(shown_as) > 1 else (), judged_by)
         encoded.append(replace(shown_reference, reading=reading))
@@ -150,8 +156,8 @@ class _View:
     emphasis: Tensor | None
     words: str | None = None
 
-    def under(self, conditioning: Conditioning) -> AugmentedReference:
-        return AugmentedReference(self.latent, self.latent_mask, conditioning, self.emphasis)
+    def under(self, prompt: str, conditioning: Conditioning) -> AugmentedReference:
+        return AugmentedReference(self.latent, self.latent_mask, conditioning, self.emphasis, prompt)
 
 
 def _prompts_of(view: _View, drawn: Sequence[str], sources: BackgroundSources | None) -> list[str]:

@@ -55,6 +55,7 @@ class ReferenceContext:
     info: TrainingInfo = TrainingInfo()
     noun: ClassVar[str] = "context"
     larger: ClassVar[str] = "more tokens"
+    prompt_words: ClassVar[str] = ""  # it says its own
 
     def __post_init__(self) -> None:
         negative = self.negative

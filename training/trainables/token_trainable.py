@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...masking.wording import quoted
-from ..backbone import TokenBackbone
+from ..backbone import Backbone, TokenBackbone
 from ..conditioning import Conditioning
 from ..diffusion.guidance import ForBothPrompts
 from ..settings import TrainingSettings
@@ -30,6 +30,8 @@ class TokenTrainable:
     unit: the root mean square of what counts as 1 in the leaves; with settings.token_norm "prompt" no token is longer
     than a vector of it. Raises ValueError where what is trained would be too large for a file.
     """
+
+    prior_share = 1.0
 
     def __init__(
         self,
@@ -120,7 +122,7 @@ class TokenTrainable:
         info = replace(info, earlier=self._earlier)
         if self._words is not None:
             positive = positive.with_more(self._words.vectors.cpu())
-            info = replace(info, words=self._words.text, word_tokens=len(self._words.vectors))
+            info = replace(info, word_tokens=len(self._words.vectors))
         return ReferenceContext(positive, negative, info)
 
     def _in_model_units(self) -> list[Tensor]:
@@ -178,7 +180,7 @@ def unit_of_prompts(conditionings: Sequence[Conditioning]) -> float:
     return float(used.median()) if len(used) else 1.0
 
 
-def prompt_vectors(backbone: TokenBackbone, text: str, name: str = "init_text") -> Tensor:
+def prompt_vectors(backbone: Backbone, text: str, name: str = "init_text") -> Tensor:
     """The vectors [n,D] that the words of a text are encoded to. Raises ValueError, by the setting's name, where it has
     none."""
     conditioning = backbone.encode_prompt(text)

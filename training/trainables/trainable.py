@@ -28,6 +28,10 @@ class Trained(Protocol):
     @property
     def info(self) -> TrainingInfo: ...
 
+    @property
+    def prompt_words(self) -> str:
+        """What a prompt has to say for it to act as it was trained; nothing where it says all itself."""
+
     def summary(self) -> str:
         """One line of a report that says what it is, and how large."""
 
@@ -47,10 +51,12 @@ class Trained(Protocol):
 class Trainable(Protocol):
     """Everything is float32 on one device.
 
-    leaves: the parameters that the optimiser is given, in an order that never changes.
+    leaves: the parameters that the optimiser is given, in an order that never changes. prior_share: how many times
+    prior_weight counts for what acts so much more than tokens do outside the mask.
     """
 
     leaves: list[Tensor]
+    prior_share: float
 
     def at(self, level: Tensor, kept: Kept | None = None) -> Any:
         """What the backbone takes as `trained` for rows at these levels [B].

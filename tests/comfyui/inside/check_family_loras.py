@@ -11,10 +11,15 @@ from small_models import raises
 from anima_fast_train.masking.framing import Framing
 from anima_fast_train.nodes.models.backbone import ModelBackbone, training_backbone
 from anima_fast_train.nodes.train_node import TrainContextTokens
+from anima_fast_train.training.forward_passes import CountedBackbone, ForwardPasses
 from anima_fast_train.training.lora_settings import LoraTrainingSettings
 from anima_fast_train.training.references.encode import encode_references
 from anima_fast_train.training.references.reference import make_reference
+from anima_fast_train.training.references.subject_tags import TagGroup
+from anima_fast_train.training.settings import TrainingSettings
+from anima_fast_train.training.subject_words import words_in_prompts
 from anima_fast_train.training.train_lora import train_lora
+from anima_fast_train.training.word_search import affordable_passes
 
 SETTINGS = LoraTrainingSettings(
     steps=6, rank=4, batch_size=2, learning_rate="0.02", noise_pool=2, evaluations=1, warm_up=0.0
@@ -70,6 +75,21 @@ def check_a_lora_learns_from_captions_of_different_lengths(family: SmallFamily) 
         result = train_lora(backbone, encode_references(backbone, references, Framing(size=64)), SETTINGS)
     info = result.trained.info
     assert info.model_family == backbone.model_family and info.inside_after < info.inside_before
+
+
+@for_each(FAMILIES)
+def check_words_are_looked_for_in_prompts(family: SmallFamily) -> None:
+    mask = torch.zeros(64, 64)
+    mask[16:48, 16:48] = 1
+    picture = torch.rand(64, 64, 3, generator=torch.Generator().manual_seed(0))
+    passes = ForwardPasses()
+    models = (family.model(), family.clip(), family.vae())
+    with torch.inference_mode(), training_backbone(*models) as backbone:
+        shown = encode_references(backbone, [make_reference(picture, mask, SHORT)], Framing(size=64))
+        backbone.subject_tags = (TagGroup(("black hair", "a very long mane of red hair")),)
+        words = words_in_prompts(CountedBackbone(backbone, passes), shown, TrainingSettings(steps=50, batch_size=2))
+    assert words in ("", "black hair", "a very long mane of red hair")
+    assert 0 < passes.looking <= affordable_passes(100)
 
 
 def check_context_tokens_are_refused_where_they_have_no_way_in() -> None:

@@ -72,11 +72,11 @@ def train(
 def check_what_is_handed_on_loads_through_comfyui_and_its_file_is_the_same() -> None:
     model = load_model(dtype=torch.float32)
     with temporary_folders() as folder:
-        tensors, info, loss_map, name = train(model, files=LoraFiles("people/mine")).args
+        tensors, info, loss_map, name, words = train(model, files=LoraFiles("people/mine")).args
         assert name == "people/mine_00001_.safetensors" and f"saved as: {name}, for Load LoRA" in info
         assert "LoRA: rank 2, alpha 2, in 80 layers" in info
         assert "merged into weights of float32, as Load LoRA does, it loses nothing" in info
-        assert len(loss_map["loss"]) == SETTINGS.steps
+        assert len(loss_map["loss"]) == SETTINGS.steps and words == ""
         saved = comfy.utils.load_torch_file(str(folder / name), safe_load=True)
         assert saved.keys() == tensors.keys() and all(torch.equal(saved[each], tensors[each]) for each in saved)
         with torch.inference_mode():
@@ -88,6 +88,16 @@ def check_what_is_handed_on_loads_through_comfyui_and_its_file_is_the_same() -> 
     moved = (predicted(merged) - predicted(model)).norm()
     assert moved > 0
     assert (predicted(bypass) - predicted(merged)).norm() < 1e-3 * moved
+
+
+def check_the_words_for_prompts_are_handed_on_and_in_the_file() -> None:
+    with temporary_folders() as folder:
+        said = replace(SETTINGS, subject_words="silver hair, cape")
+        *_, info, _, name, words = train(load_model(), said, LoraFiles("a")).args
+        assert words == "silver hair, cape" and "write in the prompt: silver hair, cape" in info
+        metadata = comfy.utils.load_torch_file(str(folder / name), return_metadata=True)[1]
+        assert metadata["modelspec.trigger_phrase"] == words
+        assert metadata["anima_fast_train.prompt"] == "1girl, silver hair, cape"
 
 
 def check_training_goes_on_from_a_file_and_keeps_what_came_before() -> None:
@@ -149,7 +159,7 @@ def check_what_merging_loses_is_what_load_lora_loses() -> None:
 
 def check_an_empty_name_keeps_no_file() -> None:
     with temporary_folders() as folder:
-        *_, info, _, name = train(load_model(), files=LoraFiles(" ")).args
+        *_, info, _, name, _ = train(load_model(), files=LoraFiles(" ")).args
         assert (name, list(folder.iterdir())) == ("", []) and "not saved: filename_prefix is empty" in info
 
 
