@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
@@ -21,12 +23,23 @@ def run_each(work: Callable[[Task], Result], tasks: Sequence[Task], processes: i
         with one_thread():
             yield from ((task, work(task)) for task in tasks)
         return
-    workers = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
+    workers = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=begin_worker)
     try:
         started = {workers.submit(work, task): task for task in tasks}
         for done in as_completed(started):
             yield started[done], done.result()
     finally:
         workers.shutdown(cancel_futures=True)
+
+
+def begin_worker() -> None:
+    """One thread, and no work for a command that was killed."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
