@@ -1,4 +1,4 @@
-"""A worker of a batch that trains real Anima with ComfyUI's modules; `start_batch_worker.py` makes them ready."""
+"""A worker of a batch that trains real Anima with ComfyUI's modules; `start_worker.py` makes them ready."""
 
 from __future__ import annotations
 

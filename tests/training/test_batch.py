@@ -319,7 +319,7 @@ def test_each_gpu_gets_a_worker_and_more_workers_take_turns(monkeypatch: pytest.
         (("--checkpoint-every", 0), "checkpoint_every is 0, expected 1 or more"),
         (("--processes", 2, "--ray-address", "auto"), "--processes came with --ray-address"),
         (("--backbone", "sdxl"), "backbone is 'sdxl', expected one of: miniature, anima"),
-        (("--model", "x"), "--model came with --backbone miniature, expected --backbone anima"),
+        (("--model", "x"), "--model came without --backbone anima, which reads it"),
         (("--backbone", "anima", "--model", "x"), "--clip is missing, expected --model, --clip and --vae"),
         (("--backbone", "anima", "--model", "x", "--clip", "x", "--vae", "x"), "--model 'x' cannot be read"),
     ],

@@ -150,6 +150,12 @@ def test_a_drift_is_one_of_all_parts(seconds: list[float], expected: float) -> N
     ("arguments", "sentence"),
     [
         (("bench", "--width", "100"), "width is 100, expected a multiple of 128"),
+        (("bench", "--vae", "x"), "--vae came without --comfyui, which reads it"),
+        (
+            ("bench", "--comfyui", "--model", "x"),
+            "--clip is missing, expected --model, --clip and --vae with --comfyui",
+        ),
+        (("bench", "--whole"), "--whole came without --comfyui, beside which it times whole runs"),
         (("bench-scale", "--axis", "depth"), "axis is 'depth', expected one of: size, tokens, references, batch"),
         (("bench-endurance", "--steps", "15"), "steps is 15, expected a multiple of 10"),
     ],

@@ -11,13 +11,14 @@ import typer
 
 from ...masking.wording import quoted
 from ..files.atomic_file import write_atomically
-from ..manifests.backbones import ANIMA_FILES, AnimaFiles, miniature, miniature_worker
+from ..manifests.backbones import miniature, miniature_worker
 from ..manifests.open_pool import local_pool, ray_pool
 from ..manifests.plan import Model
 from ..manifests.report import RowReport, as_csv, as_text, summary
 from ..manifests.run import BatchFolders, BatchRun
 from ..manifests.store import Store
 from ..manifests.worker_process import WorkerCommand
+from .anima_files import File, anima_files
 from .batch_table import BatchTable
 from .measuring import require_positive
 from .output_folder import require_writable
@@ -25,8 +26,6 @@ from .stopping_signals import Stopped, stopped_by_signals
 
 REPORT = ("report.csv", "report.txt")
 CONTEXTS = "contexts"
-
-File = Annotated[Path | None, typer.Option(help="Of --backbone anima: a .safetensors file.")]
 
 
 def batch(
@@ -86,19 +85,10 @@ def batch(
 
 def chosen_backbone(name: str, files: Mapping[str, Path | None]) -> tuple[Model, WorkerCommand]:
     """Raises ValueError in one sentence for what does not go together or is not there."""
-    came = [f"--{noun}" for noun in ANIMA_FILES if files[noun] is not None]
-    if name == "miniature":
-        if came:
-            raise ValueError(f"{came[0]} came with --backbone miniature, expected --backbone anima")
-        return miniature(), miniature_worker()
-    if name != "anima":
+    if name not in ("miniature", "anima"):
         raise ValueError(f"backbone is {quoted(name, 60)}, expected one of: miniature, anima")
-    model, clip, vae = (files[noun] for noun in ANIMA_FILES)
-    if model is None or clip is None or vae is None:
-        missing = next(noun for noun in ANIMA_FILES if files[noun] is None)
-        raise ValueError(f"--{missing} is missing, expected --model, --clip and --vae with --backbone anima")
-    anima = AnimaFiles(model, clip, vae)
-    return anima.described(), anima.worker()
+    anima = anima_files("--backbone anima", name == "anima", files)
+    return (miniature(), miniature_worker()) if anima is None else (anima.described(), anima.worker())
 
 
 def write_report(folder: Path, rows: list[RowReport]) -> None:

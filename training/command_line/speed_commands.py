@@ -15,8 +15,10 @@ import typer
 from ..fast_path.block import Kept
 from ..fast_path.memory_plan import computed_again
 from ..files.atomic_file import write_atomically
-from ..measurements import bench, endurance, scale
+from ..measurements import bench, beside_comfyui, endurance, scale
 from ..measurements.bench_model import PRESETS, Preset, with_blocks, with_width
+from ..settings import TrainingSettings
+from .anima_files import File, anima_files
 from .measuring import require_positive, say
 from .output_folder import require_writable
 from .train_command import Output
@@ -70,11 +72,37 @@ def bench_command(
     precision: PrecisionOption = None,
     kept: Annotated[KeptName, typer.Option(help="What blocks keep for the backward pass.")] = KeptName["ALL"],
     rounds: Annotated[int, typer.Option(help="Steps of each kind, in turn.")] = 5,
+    comfyui: Annotated[
+        bool,
+        typer.Option(
+            "--comfyui",
+            help="Time ComfyUI's own Train LoRA node beside it instead, in the ComfyUI of COMFYUI_DIR, on the Anima of "
+            "three files.",
+        ),
+    ] = False,
+    model: File = None,
+    clip: File = None,
+    vae: File = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --comfyui: whole runs at the default settings, over their steps.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Time a training step beside the ceilings of the device and beside a plain loop; random weights, no download."""
     require_positive(rounds=rounds)
     chosen = preset_of(preset.value, size, batch, blocks, precision, width)
+    files = anima_files("--comfyui", comfyui, {"model": model, "clip": clip, "vae": vae})
+    if files is not None:
+        if blocks or width:
+            raise ValueError("--blocks or --width came with --comfyui, whose model is that of the file")
+        of_dtype = {dtype: name for name, dtype in DTYPES.items()}[chosen.dtype]
+        rows = batch or (TrainingSettings().batch_size if whole else 1)
+        asked = beside_comfyui.Asked(chosen.side, rows, of_dtype, kept.name, rounds=rounds, whole=whole)
+        beside = beside_comfyui.measure(files, asked)
+        typer.echo(json.dumps(asdict(beside), indent=2) if as_json else beside_comfyui.table(beside))
+        return
+    if whole:
+        raise ValueError("--whole came without --comfyui, beside which it times whole runs")
     result = bench.measure(preset.value, chosen, device_called(device), Kept[kept.name], rounds)
     typer.echo(json.dumps(asdict(result), indent=2) if as_json else bench.table(result))
 

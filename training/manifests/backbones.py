@@ -50,7 +50,7 @@ class AnimaFiles:
         folder = comfyui_folder()
         python = next((path for name in PYTHONS if (path := folder / name).is_file()), Path(sys.executable))
         files = (str(getattr(self, noun).absolute()) for noun in ANIMA_FILES)
-        return WorkerCommand("nodes.batch_worker", (str(folder), *files), str(python), "nodes/start_batch_worker.py")
+        return WorkerCommand("nodes.batch_worker", (str(folder), *files), str(python), "nodes/start_worker.py")
 
 
 def miniature() -> Model:

@@ -1,7 +1,7 @@
-"""Starts a worker that trains Anima: run as a file by ComfyUI's own Python, it finds ComfyUI's modules, without its
-server, before anything of the pack is read.
+"""Starts what trains Anima outside of ComfyUI's server: run as a file by ComfyUI's own Python, it finds ComfyUI's
+modules before anything of the pack is read.
 
-    python start_batch_worker.py PACKAGE nodes.batch_worker COMFYUI_DIR MODEL CLIP VAE
+    python start_worker.py PACKAGE nodes.batch_worker COMFYUI_DIR MODEL CLIP VAE
 """
 
 import runpy
@@ -18,6 +18,8 @@ def main(comfyui: str) -> None:
 
     # Asked for at the first import of comfy.model_management, which else looks for a GPU of NVIDIA.
     args.cpu = not torch.accelerator.is_available()
+    # ComfyUI's own choice for a CPU takes two and a half times as long.
+    args.use_pytorch_cross_attention = args.cpu
     runpy.run_path(str(BOOT), run_name="__main__")
 
 
