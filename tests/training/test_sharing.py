@@ -13,7 +13,7 @@ from anima_fast_train.training import EncodedReference, TrainingSettings, train_
 from anima_fast_train.training.miniature.backbone import MiniatureBackbone
 from anima_fast_train.training.sharing import Sharing
 
-SETTINGS = TrainingSettings(steps=6, batch_size=2, num_tokens=3, evaluations=2, learning_rate="0.02", noise_pool=8)
+SETTINGS = TrainingSettings(steps=6, batch_size=2, num_tokens=3, evaluations=2, learning_rate="0.005", noise_pool=8)
 
 
 def trained(settings: TrainingSettings = SETTINGS) -> tuple[torch.Tensor, list[float]]:
