@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import IO
 
 import comfy.model_management as management
-import comfy.sd
-import comfy.utils
 import torch
 
 from ..training.manifests.backbones import AnimaFiles
@@ -18,8 +16,8 @@ from ..training.result import TrainingResult
 from ..training.trainables.context_file import ReferenceContext
 from ..training.trainables.thumbnail import with_thumbnail
 from .live.first_picture import masked_picture
+from .models.anima_files import loaded
 from .models.backbone import training_backbone
-from .models.families import family_of
 from .models.within_memory import within_memory
 
 
@@ -30,12 +28,7 @@ class AnimaModel:
     @torch.inference_mode()
     def __init__(self, files: AnimaFiles) -> None:
         self.model = files.described()
-        self._anima = comfy.sd.load_diffusion_model(str(files.model))
-        self._clip = comfy.sd.load_clip([str(files.clip)], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION)
-        self._vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(files.vae)))
-        family = family_of(self._anima)
-        family.check_clip(self._clip)
-        family.check_vae(self._vae)
+        self._anima, self._clip, self._vae = loaded(files)
         self.device = management.get_torch_device().type
         self.devices = torch.cuda.device_count() if self.device == "cuda" else 0
 

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import comfy.model_management as management
-import comfy.sd
-import comfy.utils
 import comfy_extras.nodes_train as nodes_train
 import torch
 
@@ -29,8 +27,10 @@ from ..training.references.encode import EncodedReference
 from ..training.settings import TrainingSettings
 from ..training.train_context import train_context_tokens
 from .anima.rotary import differentiable_rotary
+from .models.anima_files import loaded
 from .models.backbone import training_backbone
 
+STEPS = 6  # of each run of bare steps; the first one warms up
 PROMPT = "1girl, red hair, looking at viewer"
 
 
@@ -47,9 +47,7 @@ class Comparison:
     @torch.inference_mode()
     def __init__(self, files: AnimaFiles, asked: Asked) -> None:
         self._asked, self._device = asked, management.get_torch_device()
-        self._model = comfy.sd.load_diffusion_model(str(files.model))
-        self._clip = comfy.sd.load_clip([str(files.clip)], clip_type=comfy.sd.CLIPType.STABLE_DIFFUSION)
-        self._vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(files.vae)))
+        self._model, self._clip, self._vae = loaded(files)
         cells = asked.side // 8
         self._latent = torch.randn(asked.batch, 16, 1, cells, cells, generator=torch.Generator().manual_seed(0))
 
@@ -79,7 +77,7 @@ class Comparison:
             "model": self._model,
             "latents": {"samples": self._latent},
             "batch_size": asked.batch,
-            "steps": asked.steps,
+            "steps": STEPS,
             "grad_accumulation_steps": 1,
             "learning_rate": 1e-4,
             "rank": 8,
@@ -111,7 +109,7 @@ class Comparison:
         ticks, device, asked = [], self._device, self._asked
         settings = TrainingSettings(batch_size=asked.batch)
         if not asked.whole:
-            settings = replace(settings, steps=asked.steps, prior_weight=0.0, noise_pool=asked.batch, evaluations=1)
+            settings = replace(settings, steps=STEPS, prior_weight=0.0, noise_pool=asked.batch, evaluations=1)
         models = self._model, self._clip, self._vae
         with training_backbone(*models, "off", asked.precision) as backbone:  # type: ignore[arg-type]
             kept = [Kept[asked.kept]] * backbone.num_blocks

@@ -4,8 +4,10 @@ artist writes it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from .backbone import Backbone, TokenBackbone
@@ -28,7 +30,10 @@ class BesidePrompts:
     """Vectors of the prompt's own kind, which every block reads."""
 
     def __init__(self, backbone: TokenBackbone, tags: Iterable[str]) -> None:
-        self._blocks, self._vectors = backbone.num_blocks, meanings(backbone, tags)
+        self._blocks, self._vectors = backbone.num_blocks, {}
+        for tag in tags:
+            with suppress(ValueError):  # a word that this model does not know
+                self._vectors[tag] = prompt_vectors(backbone, tag)
         self.known = list(self._vectors)
 
     def said(self, reference: EncodedReference, tag: str) -> tuple[Conditioning, Tensor | None]:
@@ -41,24 +46,17 @@ class InPrompts:
     loads the text encoder once."""
 
     def __init__(self, backbone: Backbone, references: Sequence[EncodedReference], tags: Iterable[str]) -> None:
-        self.known = list(meanings(backbone, tags))
-        captions = dict.fromkeys(reference.caption for reference in references)
+        tags, captions = list(tags), dict.fromkeys(reference.caption for reference in references)
+        plain = {caption: backbone.encode_prompt(caption) for caption in captions}
         self._prompts = {
-            (caption, tag): backbone.encode_prompt(with_tags(caption, tag))
-            for caption in captions
-            for tag in self.known
+            (caption, tag): backbone.encode_prompt(with_tags(caption, tag)) for caption in captions for tag in tags
         }
+        # One that the model does not know changes no prompt.
+        self.known = [
+            tag
+            for tag in tags
+            if any(not torch.equal(plain[each].vectors, self._prompts[each, tag].vectors) for each in captions)
+        ]
 
     def said(self, reference: EncodedReference, tag: str) -> tuple[Conditioning, Tensor | None]:
         return self._prompts[reference.caption, tag], None
-
-
-def meanings(backbone: Backbone, tags: Iterable[str]) -> dict[str, Tensor]:
-    """The vectors [n,D] of the tags that the model has any for."""
-    found = {}
-    for tag in tags:
-        try:
-            found[tag] = prompt_vectors(backbone, tag)
-        except ValueError:
-            continue
-    return found

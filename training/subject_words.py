@@ -12,8 +12,9 @@ from .forward_passes import ForwardPasses
 from .references.caption import split_tags
 from .references.encode import EncodedReference
 from .references.identity_words import identity_tags
+from .references.saying import saying
 from .references.subject_tags import still_open
-from .resuming.run_record import words_of_run
+from .resuming.run_record import recorded_words
 from .resuming.run_state import TrainingState
 from .settings import TrainingSettings
 from .sharing import Sharing
@@ -22,26 +23,36 @@ from .word_search import MOST_NOISES, DescribedBackbone, WordSearch, affordable_
 MOST_NAMED = 20  # of a caption's: each becomes vectors in every block
 
 
-def words_of(
-    find: Callable[[Any, Sequence[EncodedReference], TrainingSettings], str],
+def words_of_run(
+    find: Callable[[], str], passes: ForwardPasses, resume: TrainingState | None, earlier: str = ""
+) -> str:
+    """The same in all processes of a run: those of the run that it resumes, the earlier ones of what it goes on from,
+    or what `find` finds. passes: count the model's, of which those until now were for finding words."""
+    text = recorded_words(resume.record) if resume is not None else earlier or find()
+    passes.asking, passes.looking = passes.looking, 0
+    return Sharing().agreed(text)
+
+
+def under_words(
     counted: Any,
     references: Sequence[EncodedReference],
     settings: TrainingSettings,
     passes: ForwardPasses,
     resume: TrainingState | None,
-) -> str:
-    """The words of a run, the same in all of its processes: found, or those of the run that it resumes. passes: what
-    counts the model's, of which those until now are booked as asking."""
-    text = find(counted, references, settings) if resume is None else words_of_run(resume.record)
-    passes.asking, passes.looking = passes.asking + passes.looking, 0
-    return Sharing().agreed(text)
+    earlier: str = "",
+) -> tuple[Sequence[EncodedReference], str]:
+    """The references under prompts that say the words for the subject, and these words. counted: a backbone whose
+    passes are counted. earlier: those of what the training goes on from, which stay where no others are asked for."""
+    kept = earlier if settings.finds_words else ""
+    words = words_of_run(lambda: words_in_prompts(counted, references, settings), passes, resume, kept)
+    return saying(references, words, counted.encode_prompt), words
 
 
 def words_beside_prompts(
     backbone: TokenBackbone, references: Sequence[EncodedReference], settings: TrainingSettings
 ) -> str:
     """For a context, which says them itself. Tags with commas between them, or nothing."""
-    return _subject_words(backbone, references, settings, lambda tags: BesidePrompts(backbone, tags))
+    return _subject_words(backbone, references, settings, lambda _, tags: BesidePrompts(backbone, tags))
 
 
 def words_in_prompts(backbone: Backbone, references: Sequence[EncodedReference], settings: TrainingSettings) -> str:
@@ -49,14 +60,14 @@ def words_in_prompts(backbone: Backbone, references: Sequence[EncodedReference],
     prompted = [reference for reference in references if reference.caption.strip()]
     if not prompted:
         return ""
-    return _subject_words(backbone, prompted, settings, lambda tags: InPrompts(backbone, prompted[:MOST_NOISES], tags))
+    return _subject_words(backbone, prompted, settings, lambda shown, tags: InPrompts(backbone, shown, tags))
 
 
 def _subject_words(
     backbone: Backbone,
     references: Sequence[EncodedReference],
     settings: TrainingSettings,
-    asked: Callable[[Sequence[str]], AskedWords],
+    asked: Callable[[Sequence[EncodedReference], Sequence[str]], AskedWords],
 ) -> str:
     """What the whole run costs says what a search may cost; too short a run looks for none."""
     if not settings.finds_words:
@@ -67,8 +78,9 @@ def _subject_words(
     rounds = affordable_rounds(groups, affordable_passes(rows))
     if rounds is None:
         return ", ".join(named)
-    words = asked([tag for group in groups for tag in group.tags])
-    search = WordSearch(backbone, words, references[:MOST_NOISES], settings.batch_size)
+    shown = references[:MOST_NOISES]
+    words = asked(shown, [tag for group in groups for tag in group.tags])
+    search = WordSearch(backbone, words, shown, settings.batch_size)
     return ", ".join([*named, *search.best(groups, rounds)])
 
 

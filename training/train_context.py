@@ -14,7 +14,7 @@ from .references.encode import EncodedReference
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .settings import TrainingSettings
-from .subject_words import words_beside_prompts, words_of
+from .subject_words import words_beside_prompts, words_of_run
 from .trainables.context_file import ReferenceContext
 from .trainables.said_words import SaidWords, without_words
 from .trainables.token_trainable import (
@@ -70,7 +70,7 @@ def context_trainer(
         begin, words = without_words(begin.with_blocks(backbone.num_blocks))
         settings = settings_to_continue(begin, settings)
     else:
-        text = words_of(words_beside_prompts, counted, references, settings, passes, resume)
+        text = words_of_run(lambda: words_beside_prompts(counted, references, settings), passes, resume)
         words = SaidWords(text, prompt_vectors(backbone, text, "subject_words")) if text else None
     generator = torch.Generator().manual_seed(settings.seed)
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None

@@ -14,10 +14,9 @@ from .embedding_settings import EmbeddingTrainingSettings
 from .embeddings.embedding_trainable import EmbeddingTrainable
 from .forward_passes import CountedBackbone, ForwardPasses
 from .references.encode import EncodedReference
-from .references.saying import saying
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
-from .subject_words import words_in_prompts, words_of
+from .subject_words import under_words
 from .trainer import Trainer
 
 
@@ -58,7 +57,6 @@ def embedding_trainer(
     vectors = EmbeddingTrainable(backbone, settings, generator, references[0].latent.device, start)
     passes = ForwardPasses()
     counted: Any = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
-    words = words_of(words_in_prompts, counted, references, settings, passes, resume)
-    references = saying(references, words, backbone.encode_prompt) if words else references
+    references, words = under_words(counted, references, settings, passes, resume)
     model: Backbone = GuidedBackbone(counted, settings.guidance) if settings.negative_vectors else counted
     return Trainer(model, vectors, references, settings, generator, passes, words)

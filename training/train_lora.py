@@ -15,11 +15,10 @@ from .evaluation import Evaluation
 from .forward_passes import CountedBackbone, ForwardPasses
 from .lora_settings import LoraTrainingSettings
 from .references.encode import EncodedReference
-from .references.saying import saying
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .stopping import score
-from .subject_words import words_in_prompts, words_of
+from .subject_words import under_words
 from .trainer import Trainer
 
 # A smaller rank of a DyLoRA suffices where it leaves at least so much of what the whole one gained.
@@ -67,10 +66,8 @@ def lora_trainer(
     trainable = AdapterTrainable(backbone.adaptable_layers(), settings, generator, device, backbone.model_family, begin)
     passes = ForwardPasses()
     model: Any = CountedBackbone(backbone, passes)
-    if begin is not None and begin.info.words and settings.finds_words:
-        settings = replace(settings, subject_words=begin.info.words)
-    words = words_of(words_in_prompts, model, references, settings, passes, resume)
-    references = saying(references, words, model.encode_prompt) if words else references
+    earlier = "" if begin is None else begin.info.words
+    references, words = under_words(model, references, settings, passes, resume, earlier)
     return Trainer(model, trainable, references, settings, generator, passes, words), trainable
 
 

@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from comfyui_installation import Installation
-from make_checkpoints import CLIP_FILE, MODEL_FILE, VAE_FILE
-from patience import MODULE, patience
+from command_line import run_with_anima
+from make_checkpoints import OTHER_VAE_FILE
 
-COMMAND = "from anima_fast_train.training.command_line import main; main()"
-
-
-def bench(installation: Installation, models: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    files = {"model": MODEL_FILE, "clip": CLIP_FILE, "vae": VAE_FILE}
-    options = [text for name, file in files.items() for text in (f"--{name}", str(models / file))]
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, "bench", "--comfyui", *options, "--size", "64", "--rounds", "1", *more],
-        env={**os.environ, "COMFYUI_DIR": str(installation.folder)},
-        capture_output=True,
-        text=True,
-        timeout=patience(MODULE),
-    )
+BENCH = ("bench", "--comfyui", "--size", "64", "--rounds", "1")
 
 
 @pytest.mark.parametrize(("precision", "kept"), [("fp32", "all"), ("bf16", "no_hidden")])
 def test_both_trainings_are_timed(installation: Installation, models: Path, precision: str, kept: str) -> None:
-    timed = bench(installation, models, "--precision", precision, "--kept", kept, "--json")
+    timed = run_with_anima(installation, models, *BENCH, "--precision", precision, "--kept", kept, "--json")
     assert timed.returncode == 0, timed.stderr
     said = json.loads(timed.stdout)
     assert said["device"] == "cpu" and said["train_lora"] > 0 and said["ours"] > 0
-    assert (said["asked"]["side"], said["asked"]["batch"]) == (64, 1)
+    asked = said["asked"]
+    assert (asked["side"], asked["batch"], asked["precision"], asked["kept"]) == (64, 1, precision, kept.upper())
 
 
 def test_what_fails_inside_is_said_in_one_sentence(installation: Installation, models: Path) -> None:
-    ended = bench(installation, models, "--model", str(models / VAE_FILE))
+    ended = run_with_anima(installation, models, *BENCH, vae=OTHER_VAE_FILE)
     assert ended.returncode == 2
-    assert "error: ComfyUI's Python ended with code 1: " in ended.stderr and len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("error: ComfyUI's Python ended with code 1: ValueError: the VAE is ")
+    assert len(ended.stderr.splitlines()) == 1

@@ -27,7 +27,7 @@ from anima_fast_train.training.references.subject_tags import TagGroup
 from anima_fast_train.training.reports.summary import describe, hints
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 from anima_fast_train.training.settings import TrainingSettings
-from anima_fast_train.training.subject_words import MOST_NAMED, named_by_all, words_beside_prompts
+from anima_fast_train.training.subject_words import MOST_NAMED, named_by_all, words_beside_prompts, words_in_prompts
 from anima_fast_train.training.train_context import context_trainer, train_context_tokens
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.word_search import affordable_passes
@@ -46,16 +46,17 @@ class DescribedTiny(TinyBackbone):
         return super().encode_prompt("" if prompt == "---" else prompt)
 
 
+@pytest.mark.parametrize("find", [words_beside_prompts, words_in_prompts])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_model_finds_the_colour_of_the_hair(
-    miniature: MiniatureBackbone, seed: int, monkeypatch: pytest.MonkeyPatch
+    miniature: MiniatureBackbone, seed: int, find: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(miniature, "subject_tags", (COLOURS,))
     rng = random.Random(seed)
     who = draw_character(rng)
     drawn = scene.render((Person(who, draw_pose(rng, "portrait")),), draw_backdrop(rng, "plain"))
     shown = encoded_scenes(miniature, [drawn], ImageAugmentation(cut_paste=0.0))
-    assert words_beside_prompts(miniature, shown, TrainingSettings(steps=100)) == who.identity_tags[0]
+    assert find(miniature, shown, TrainingSettings(steps=100)) == who.identity_tags[0]
 
 
 def test_what_the_prompt_names_is_said_and_not_looked_for(encoded: MakeReference) -> None:

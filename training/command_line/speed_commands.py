@@ -97,8 +97,8 @@ def bench_command(
             raise ValueError("--blocks or --width came with --comfyui, whose model is that of the file")
         of_dtype = {dtype: name for name, dtype in DTYPES.items()}[chosen.dtype]
         rows = batch or (TrainingSettings().batch_size if whole else 1)
-        asked = beside_comfyui.Asked(chosen.side, rows, of_dtype, kept.name, rounds=rounds, whole=whole)
-        beside = beside_comfyui.measure(files, asked)
+        asked = beside_comfyui.Asked(chosen.side, rows, of_dtype, kept.name, rounds, whole)
+        beside = beside_comfyui.measure(files, asked, device_called(device))
         typer.echo(json.dumps(asdict(beside), indent=2) if as_json else beside_comfyui.table(beside))
         return
     if whole:

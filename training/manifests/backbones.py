@@ -45,12 +45,13 @@ class AnimaFiles:
                 raise ValueError(f"--{noun} {quoted(path)} cannot be read, expected a .safetensors file") from error
         return Model(f"anima {' '.join(digests)}", inside_comfyui=True)
 
-    def worker(self) -> WorkerCommand:
-        """Runs in ComfyUI's own Python. Raises ValueError where there is no ComfyUI."""
+    def worker(self, module: str = "nodes.batch_worker", *more: str) -> WorkerCommand:
+        """Runs a module of the pack in ComfyUI's own Python, which is told ComfyUI's folder, the files and what is
+        given more. Raises ValueError where there is no ComfyUI."""
         folder = comfyui_folder()
         python = next((path for name in PYTHONS if (path := folder / name).is_file()), Path(sys.executable))
         files = (str(getattr(self, noun).absolute()) for noun in ANIMA_FILES)
-        return WorkerCommand("nodes.batch_worker", (str(folder), *files), str(python), "nodes/start_worker.py")
+        return WorkerCommand(module, (str(folder), *files, *more), str(python), "nodes/start_worker.py")
 
 
 def miniature() -> Model:

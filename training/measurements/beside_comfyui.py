@@ -4,9 +4,12 @@ Python."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import torch
 
 from ...masking.wording import printable
 from ..manifests.backbones import AnimaFiles
@@ -16,18 +19,15 @@ MODULE = "nodes.bench_beside_train_lora"
 
 @dataclass(frozen=True)
 class Asked:
-    """side: in pixels. steps: of each run; the first one warms up. rounds: runs of each, in turn. kept: of `Kept`.
+    """side: in pixels. precision: fp32 or bf16. kept: the name of a `Kept`. rounds: runs of each, in turn. whole: whole
+    runs at the default settings instead of bare steps, over their steps."""
 
-    whole: whole runs at the default settings instead of bare steps, over their steps.
-    """
-
-    side: int = 512
-    batch: int = 1
-    precision: str = "fp32"
-    kept: str = "ALL"
-    steps: int = 6
-    rounds: int = 3
-    whole: bool = False
+    side: int
+    batch: int
+    precision: str
+    kept: str
+    rounds: int
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,14 @@ class Beside:
     ours: float
 
 
-def measure(files: AnimaFiles, asked: Asked) -> Beside:
+def measure(files: AnimaFiles, asked: Asked, device: torch.device) -> Beside:
     """Raises ValueError in one sentence where there is no ComfyUI, or where the run in it failed."""
-    command = files.worker()
-    command = replace(command, module=MODULE, arguments=(*command.arguments, json.dumps(asdict(asked))))
-    ended = subprocess.run(command.line(), capture_output=True, text=True, encoding="utf-8", errors="replace")
+    command = files.worker(MODULE, json.dumps(asdict(asked))).line()
+    # A torch that sees no GPU computes on the processor, and ComfyUI with it.
+    unseen = {"CUDA_VISIBLE_DEVICES": ""} if device.type == "cpu" else {}
+    ended = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", env={**os.environ, **unseen}
+    )
     if ended.returncode:
         last = ended.stderr.strip().splitlines()[-1:]
         raise ValueError(f"ComfyUI's Python ended with code {ended.returncode}: {printable(''.join(last), 160)}")

@@ -165,10 +165,15 @@ def split_tags(text: str) -> list[str]:
     return [tag.strip() for tag in text.split(",") if tag.strip()]
 
 
+def spelled_alike(tag: str) -> str:
+    """What a tag and its other spellings have in common: Red_hair is red hair."""
+    return " ".join(tag.lower().replace("_", " ").split())
+
+
 def with_tags(prompt: str, tags: str) -> str:
     """The prompt with those of the tags behind it that it does not have; an empty one stays empty."""
-    has = {" ".join(tag.lower().replace("_", " ").split()) for tag in split_tags(prompt)}
-    missing = [tag for tag in split_tags(tags) if tag.lower() not in has]
+    has = set(map(spelled_alike, split_tags(prompt)))
+    missing = [tag for tag in split_tags(tags) if spelled_alike(tag) not in has]
     return ", ".join([prompt.rstrip(" ,"), *missing]) if missing and prompt.strip() else prompt
 
 

@@ -73,8 +73,9 @@ class EncodedReference:
 
     @property
     def shown_as(self) -> tuple[AugmentedReference, ...]:
-        whole = AugmentedReference(self.latent, self.latent_mask, self.conditioning, self.emphasis, self.caption)
-        return self.augmented or (whole,)
+        return self.augmented or (
+            AugmentedReference(self.latent, self.latent_mask, self.conditioning, self.emphasis, self.caption),
+        )
 
     def without_augmentation(self) -> EncodedReference:
         """As the evaluation shows it: not mirrored, its prompt without chance."""

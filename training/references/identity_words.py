@@ -3,7 +3,7 @@ by the context."""
 
 from __future__ import annotations
 
-from .caption import split_tags
+from .caption import spelled_alike, split_tags
 
 # The last word of tags, as Danbooru and captions in sentences have them.
 _WORDS = """
@@ -23,7 +23,7 @@ SHOWN = 3
 
 def identity_tags(prompt: str) -> list[str]:
     """The tags that name hair, eyes, clothes and what is worn, without repeats."""
-    tags = dict.fromkeys(" ".join(tag.lower().replace("_", " ").split()) for tag in split_tags(prompt))
+    tags = dict.fromkeys(map(spelled_alike, split_tags(prompt)))
     return [tag for tag in tags if tag and tag not in PASSING and _names_a_part(tag.split())]
 
 

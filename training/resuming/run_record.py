@@ -55,7 +55,7 @@ def parse_record(text: str) -> dict[str, Any]:
     return record
 
 
-def words_of_run(record: dict[str, Any]) -> str:
+def recorded_words(record: dict[str, Any]) -> str:
     """The words that the run says for its subject; none where the record does not name them, as older ones do not."""
     words = record.get("subject_words", "")
     return words if isinstance(words, str) and len(words) <= LONGEST_WORDS else ""

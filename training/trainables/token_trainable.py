@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...masking.wording import quoted
-from ..backbone import Backbone, TokenBackbone
+from ..backbone import TokenBackbone
 from ..conditioning import Conditioning
 from ..diffusion.guidance import ForBothPrompts
 from ..settings import TrainingSettings
@@ -180,7 +180,7 @@ def unit_of_prompts(conditionings: Sequence[Conditioning]) -> float:
     return float(used.median()) if len(used) else 1.0
 
 
-def prompt_vectors(backbone: Backbone, text: str, name: str = "init_text") -> Tensor:
+def prompt_vectors(backbone: TokenBackbone, text: str, name: str = "init_text") -> Tensor:
     """The vectors [n,D] that the words of a text are encoded to. Raises ValueError, by the setting's name, where it has
     none."""
     conditioning = backbone.encode_prompt(text)

@@ -11,6 +11,7 @@ from small_models import raises
 from anima_fast_train.masking.framing import Framing
 from anima_fast_train.nodes.models.backbone import ModelBackbone, training_backbone
 from anima_fast_train.nodes.train_node import TrainContextTokens
+from anima_fast_train.training.asked_words import InPrompts
 from anima_fast_train.training.forward_passes import CountedBackbone, ForwardPasses
 from anima_fast_train.training.lora_settings import LoraTrainingSettings
 from anima_fast_train.training.references.encode import encode_references
@@ -86,9 +87,18 @@ def check_words_are_looked_for_in_prompts(family: SmallFamily) -> None:
     models = (family.model(), family.clip(), family.vae())
     with torch.inference_mode(), training_backbone(*models) as backbone:
         shown = encode_references(backbone, [make_reference(picture, mask, SHORT)], Framing(size=64))
-        backbone.subject_tags = (TagGroup(("black hair", "a very long mane of red hair")),)
+        tags = ("black hair", "a very long mane of red hair")
+        backbone.subject_tags = (TagGroup(tags),)
+        asked = InPrompts(backbone, shown, tags)
+        assert asked.known == list(tags)
+        x_t, _, _ = at_level(family, backbone)
+        for tag in tags:
+            prompt, beside = asked.said(shown[0], tag)
+            written = backbone.predict(x_t, LEVEL, backbone.encode_prompt(f"{SHORT}, {tag}"))
+            torch.testing.assert_close(backbone.predict(x_t, LEVEL, prompt, beside), written)
+            assert not torch.equal(written, backbone.predict(x_t, LEVEL, shown[0].conditioning))
         words = words_in_prompts(CountedBackbone(backbone, passes), shown, TrainingSettings(steps=50, batch_size=2))
-    assert words in ("", "black hair", "a very long mane of red hair")
+    assert words in ("", *tags)
     assert 0 < passes.looking <= affordable_passes(100)
 
 
