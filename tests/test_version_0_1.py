@@ -37,6 +37,7 @@ SETTINGS = TrainingSettings(
     seed=5,
     token_norm="raw",
     subject_words="",
+    token_attention="shared",
 )
 
 

@@ -57,13 +57,18 @@ class Backbone(Protocol):
 
 class TokenBackbone(Backbone, Protocol):
     """A transformer of N blocks whose cross-attention reads tokens [blocks,K,context_dim] beside the prompt, or
-    [B,blocks,K,context_dim] where rows differ."""
+    [B,blocks,K,context_dim] where rows differ: `predict` accepts `trainables.placed_tokens.PlacedTokens` as trained, or
+    a tensor of joined ones."""
 
     @property
     def num_blocks(self) -> int: ...
 
     @property
     def context_dim(self) -> int: ...
+
+    @property
+    def own_attention(self) -> bool:
+        """Whether tokens can have an attention of their own."""
 
 
 class AdaptableBackbone(Backbone, Protocol):

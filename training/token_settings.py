@@ -19,6 +19,14 @@ TOKEN_NORMS: dict[TokenNorm, str] = {
     "raw": "as long as the loss makes them, tokens and rates in the model's own units, as in version 0.1",
 }
 
+TokenAttention = Literal["own", "shared"]
+
+TOKEN_ATTENTIONS: dict[TokenAttention, str] = {
+    "own": "beside the prompt, in an attention of their own whose result is added, so that the prompt keeps its whole "
+    "say in pose, expression and background",
+    "shared": "with the prompt, whose words they take attention from, as in version 0.1 and soft tokens of anima_lora",
+}
+
 
 @dataclass(frozen=True)
 class TokenSettings:
@@ -98,6 +106,14 @@ class TokenSettings:
         "generalises more.",
         topic=SCHEDULE,
         off_option="shared",
+    )
+
+    token_attention: TokenAttention = setting(
+        "own",
+        help="Where cross-attention reads the tokens. A model that reads text and picture as one sequence has shared "
+        "alone.",
+        topic=TOKENS,
+        choices=TOKEN_ATTENTIONS,
     )
 
     @property

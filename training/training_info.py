@@ -13,7 +13,7 @@ from .files.value_rules import Text
 from .settings import TrainingSettings
 
 PACK_VERSION = "0.1.0"
-FORMAT_VERSION = "1.1"  # from 1.1 on files carry a checksum
+FORMAT_VERSION = "1.2"  # from 1.1 on files carry a checksum, from 1.2 on tokens may have an attention of their own
 
 LARGEST_LOSS = 1e30
 LONGEST_PROMPT = 100_000  # characters, of all references together

@@ -11,6 +11,7 @@ import comfy.model_base
 import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
 from ...training.conditioning import Conditioning, pad_with_zeros
@@ -21,11 +22,12 @@ from ..models.tag_scenery import SCENERY
 from ..models.token_source import TokenPatch, TokenSource
 from .fast_blocks import FastBlocks, activations, prompt_option
 from .insertion import PaddingPatch
+from .own_attention import KEY, wrapper_for
 from .rotary import differentiable_rotary
 
 
 class Anima(ModelFamily):
-    """Tokens take the place of zero padding in the cross-attention of each block."""
+    """Tokens are read apart in the cross-attention of each block, or take the place of the prompt's zero padding."""
 
     name = "anima"
     title = "Anima"
@@ -37,6 +39,7 @@ class Anima(ModelFamily):
     scenery = SCENERY
     guidance = 4.0
     patch_name = "attn2_patch"
+    own_attention = True
     encodes_with_model = True
     without_layers = ("llm_adapter",)
     oldest_comfyui = "0.29"
@@ -91,6 +94,11 @@ class Anima(ModelFamily):
 
     def token_patch(self, source: TokenSource) -> TokenPatch:
         return PaddingPatch(source)
+
+    def let_read(self, options: dict[str, Any], patch: TokenPatch) -> None:
+        super().let_read(options, patch)
+        wrappers = options.setdefault("wrappers", {}).setdefault(WrappersMP.DIFFUSION_MODEL, {})
+        wrappers[KEY] = [wrapper_for(self.patch_name)]  # one for all patches
 
 
 def check_calls_attn2_patch(diffusion_model: Any, title: str, oldest_comfyui: str) -> None:

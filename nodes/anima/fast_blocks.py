@@ -22,6 +22,7 @@ from ...training.fast_path.block import Kept, Pass, Rotate, through_block
 from ...training.fast_path.memory_plan import Activations
 from ...training.fast_path.prompt_rows import PromptRows, prompt_rows
 from ...training.fast_path.rotary import normed_and_rotated
+from ...training.trainables.placed_tokens import PlacedTokens
 from ..models.family import KEPT
 from ..models.token_source import TokenPatch
 from .insertion import joined
@@ -53,8 +54,8 @@ class FastBlocks:
             index = options.get("block_index", 0)
             kept = options[KEPT][index] if KEPT in options else Kept.ALL
             if PROMPT in options and x.shape[1] == 1 and self._trusted(block, own, x, time, context, more):
-                fits, tokens = _tokens(options, x, context)
-                if fits:
+                tokens = _tokens(options, x, context)
+                if tokens is not None:
                     return _fast(block, x, time, tokens, kept, more)
             return (again if kept > Kept.NO_ROTATED else own)(x, time, context, **more)
 
@@ -66,7 +67,7 @@ class FastBlocks:
             options = {name: value for name, value in more["transformer_options"].items() if name != "patches"}
             more = {**more, "transformer_options": options}
             expected = own(x, time, context, **more).float()
-            got = _fast(block, x, time, None, Kept.ALL, more).float()
+            got = _fast(block, x, time, PlacedTokens(), Kept.ALL, more).float()
             difference = float((got - expected).norm() / expected.norm().clamp_min(1e-12))
             self.agrees = difference <= LARGEST_DIFFERENCE.get(time.dtype, LARGEST_DIFFERENCE_OF_HALVES)
             if not self.agrees:
@@ -92,22 +93,23 @@ def prompt_option(conditioning: Conditioning, dtype: torch.dtype) -> dict[str, P
     return {PROMPT: prompt_rows(conditioning.vectors.to(dtype), conditioning.used_length())}
 
 
-def _tokens(options: dict, x: Tensor, context: Tensor) -> tuple[bool, Tensor | None]:
-    """Whether all patches of the blocks are tokens for all rows, and these tokens [K,D] or [B,K,D]."""
+def _tokens(options: dict, x: Tensor, context: Tensor) -> PlacedTokens | None:
+    """Tokens [K,D] or [B,K,D]; None where not all patches of the blocks are tokens for all rows."""
     patches = options.get("patches", {})
     readers = patches.get("attn2_patch", [])
     others = any(entries for name, entries in patches.items() if name != "attn2_patch") or options.get(
         "patches_replace"
     )
     if others or not all(isinstance(reader, TokenPatch) for reader in readers):
-        return False, None
+        return None
     sets = [one for reader in readers for one in reader.source.sets(options["block_index"], len(x), context, options)]
     if not all(all(one.rows) for one in sets):
-        return False, None
-    return True, joined([one.tokens for one in sets], len(x)) if sets else None
+        return None
+    own, beside = ([one.tokens for one in sets if one.own == apart] for apart in (True, False))
+    return PlacedTokens(*(joined(each, len(x)) if each else None for each in (own, beside)))
 
 
-def _fast(block: nn.Module, x: Tensor, time: Tensor, tokens: Tensor | None, kept: Kept, more: dict) -> Tensor:
+def _fast(block: nn.Module, x: Tensor, time: Tensor, tokens: PlacedTokens, kept: Kept, more: dict) -> Tensor:
     rotate, prompt = rotation(more["rope_emb_L_1_1_D"]), more["transformer_options"][PROMPT]
     shared = Pass(time, more["adaln_lora_B_T_3D"], prompt, rotate, comfy.ops.scaled_dot_product_attention)
     return through_block(block, x.flatten(1, 3), tokens, shared, kept).view_as(x)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ...training.trainables.padding_slots import free_slots, insert_tokens
 from ..models.token_source import TokenPatch, TokenSet, TokenSource
+from .own_attention import read_apart
 
 RECORD = "anima_fast_train"
 
@@ -49,7 +50,7 @@ class FreeSlots:
 
 
 class PaddingPatch(TokenPatch):
-    """An attn2_patch that puts what a source gives in the place of zero padding."""
+    """An attn2_patch that puts what a source gives in the place of zero padding, or has it read apart."""
 
     def __init__(self, source: TokenSource) -> None:
         super().__init__(source)
@@ -58,7 +59,11 @@ class PaddingPatch(TokenPatch):
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict, **_: Any) -> dict[str, Tensor]:
         """q, k, v before their projections; k and v are the conditioning [B,L,D] of a batch of prompts."""
         sets = self.source.sets(extra_options["block_index"], k.shape[0], k, extra_options)
-        return insert_into_call(k, v, sets, extra_options, self._free) if sets else {}
+        apart, beside = [each for each in sets if each.own], [each for each in sets if not each.own]
+        if apart:
+            record = extra_options.get(RECORD)
+            read_apart(apart, k if record is None or record.result is not k else record.context, extra_options)
+        return insert_into_call(k, v, beside, extra_options, self._free) if beside else {}
 
     def cleanup(self) -> None:
         super().cleanup()

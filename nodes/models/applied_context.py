@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...training.trainables.context_file import ReferenceContext
 from ...training.trainables.context_tokens import ContextTokens, level_range
+from ...training.trainables.placed_tokens import PlacedTokens
 from ...training.trainables.scale_schedule import ScaleSchedule, SigmaCurve
 from .families import token_family_of
 from .noise import ModelNoise
@@ -52,9 +53,9 @@ class Part:
     rows where `prompt` is None."""
 
     prompt: int | None
-    tokens: tuple[Tensor, ...]
+    tokens: tuple[PlacedTokens, ...]
 
-    def at(self, level: float) -> Tensor:
+    def at(self, level: float) -> PlacedTokens:
         """Those of the range that a level lies in."""
         if len(self.tokens) == 1:  # asked in every block of every step
             return self.tokens[0]
@@ -84,6 +85,11 @@ def check_fits(model: ModelPatcher, context: ReferenceContext) -> None:
     family = token_family_of(model)
     ModelNoise(model.get_model_object("model_sampling"))
     context.check_fits(*family.context_shape(model.model), family.name)
+    if context.own_tokens and not family.own_attention:
+        raise ValueError(
+            f"the context has {context.own_tokens} tokens with an attention of their own, expected none for "
+            f"{family.title}, which reads text and picture as one sequence"
+        )
 
 
 def applied(
@@ -94,7 +100,7 @@ def applied(
     middles = [(number + 0.5) / ranges for number in range(ranges)]
     return AppliedContext(
         parts=tuple(
-            Part(prompt, tuple(one.scaled(strength.scale, strength.blocks).at_level(level) for level in middles))
+            Part(prompt, tuple(one.scaled(strength.scale, strength.blocks).placed_at_level(level) for level in middles))
             for prompt, one in tokens
         ),
         highest_sigma=sampling.percent_to_sigma(strength.start_percent),
@@ -122,10 +128,11 @@ class ContextReader:
         for context in self.applied:
             factor = context.factor(sigma)
             for part in context.parts if factor else ():
-                taken, blocks = rows_of(part.prompt, options["cond_or_uncond"], rows), part.at(level)
-                if any(taken) and block < len(blocks):  # tokens of other projects may be for the first blocks alone
-                    tokens = self._like(blocks, like)[block]
-                    sets.append(TokenSet(tokens if factor == 1 else tokens * factor, taken))
+                taken = rows_of(part.prompt, options["cond_or_uncond"], rows)
+                for blocks, own in part.at(level).told_apart() if any(taken) else ():
+                    if block < len(blocks):  # tokens of other projects may be for the first blocks alone
+                        tokens = self._like(blocks, like)[block]
+                        sets.append(TokenSet(tokens if factor == 1 else tokens * factor, taken, own))
         return sets
 
     def forget(self) -> None:

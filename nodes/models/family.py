@@ -35,7 +35,8 @@ class ModelFamily(ABC):
     name: as context files name it; title: as sentences name it. The files are the official ones. Image
     sides are multiples of `size_multiple` pixels. to_one_length: how its prompts share a batch. scenery: the
     backgrounds it knows; subject_tags: its words for how a subject looks; guidance: with which it is usually sampled.
-    reads_tokens: whether context tokens have a way in. encodes_with_model: whether prompts go through a part of the
+    reads_tokens: whether context tokens have a way in; own_attention: whether they can have an attention of their own.
+    encodes_with_model: whether prompts go through a part of the
     model after the text encoder. without_layers: parts of its network, by name, that a prediction does not pass
     through, so that no adapter can learn there.
     """
@@ -51,6 +52,7 @@ class ModelFamily(ABC):
     guidance: float
     subject_tags: SubjectTags = SUBJECT_TAGS
     reads_tokens: bool = True
+    own_attention: bool = False
     encodes_with_model: bool = False
     without_layers: tuple[str, ...] = ()
     patch_name: str = "anima_fast_train"  # under which its TokenPatch stands among ComfyUI's patches

@@ -7,13 +7,17 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from ...training.trainables.placed_tokens import PlacedTokens
+
 
 @dataclass(frozen=True)
 class TokenSet:
-    """Tokens [K,D], or [B,K,D] with a set for each row, and for each row of the batch whether it takes them."""
+    """Tokens [K,D], or [B,K,D] with a set for each row, and for each row of the batch whether it takes them. own:
+    whether they have an attention of their own, which all such sets of a row share."""
 
     tokens: Tensor
     rows: tuple[bool, ...]
+    own: bool = False
 
 
 class TokenSource(Protocol):
@@ -30,11 +34,11 @@ class TokenSource(Protocol):
 class TrainedTokens:
     """All rows read what is trained: tokens [blocks,K,D] or [B,blocks,K,D]."""
 
-    def __init__(self, tokens: Tensor) -> None:
+    def __init__(self, tokens: PlacedTokens) -> None:
         self._tokens = tokens
 
     def sets(self, block: int, rows: int, like: Tensor, options: dict[str, Any]) -> list[TokenSet]:
-        return [TokenSet(self._tokens[..., block, :, :], (True,) * rows)]
+        return [TokenSet(tokens, (True,) * rows, own) for tokens, own in self._tokens.of_block(block).told_apart()]
 
     def forget(self) -> None: ...
 

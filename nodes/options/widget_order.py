@@ -121,5 +121,6 @@ TRAINING_OPTIONS = (
     "token_norm",
     "keep_recent",
     "subject_words",
+    "token_attention",
 )
 FIRST_OPTIONAL = "enlarge"  # in TRAINING_OPTIONS; workflows from before it came still run

@@ -1,10 +1,10 @@
 """The way in for context tokens into a UNet: keys and values of their own beside those of the prompt.
 
-A UNet has no neutral padding: a zero vector in the prompt still takes part in the softmax. So tokens are appended, to
-the rows that take them alone (attention to something else beside the text, as in IP-Adapter, Ye 2023, 2308.06721, here
-in one softmax), and rows of one batch that differ are attended one after the other. ComfyUI repeats a shorter prompt
-until all of a batch are of one length, which changes nothing while there is nothing beside it; so tokens are repeated
-as often.
+A UNet has no neutral padding: a zero vector in the prompt still takes part in the softmax. So tokens are read in an
+attention of their own, before as many zeros as a prompt has words (attention to something else beside the text, as in
+IP-Adapter, Ye 2023, 2308.06721), or are appended to the prompt, by the rows that take them alone; and rows of one batch
+that differ are attended one after the other. ComfyUI repeats a shorter prompt until all of a batch are of one length,
+which changes nothing while there is nothing beside it; so tokens that are appended are repeated as often.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from comfy.ldm.modules import attention as comfy_attention
 from comfy.ldm.modules.attention import SpatialTransformer
 from torch import Tensor
 
+from ...training.fast_path.prompt_rows import PromptRows, attend_to_prompt
 from ..models.batch_parts import options_for
 from ..models.token_source import TokenSet, TokenSource, without_sources
 
@@ -89,6 +90,11 @@ def repeats_of(context: Tensor) -> tuple[int, ...]:
     return tuple(next((count for count, is_so in zip(counts, row, strict=True) if is_so), 1) for row in found)
 
 
+def _of_rows(each: TokenSet, part: slice, like: Tensor) -> Tensor:
+    """[1 or B,K,D]."""
+    return (each.tokens[part] if each.tokens.ndim == 3 else each.tokens[None]).to(like)
+
+
 @dataclass(frozen=True)
 class BesidePrompt:
     """An attn2_replace for one cross-attention: rows that take tokens attend to them too, others keep every bit.
@@ -116,20 +122,31 @@ class BesidePrompt:
             part = slice(run[0], run[-1] + 1)
             taken, count = kinds[run[0]]
             chosen = [each for each, is_taken in zip(sets, taken, strict=True) if is_taken]
-            keys, values = self._with_tokens(k[part], v[part], chosen, part, count) if chosen else (k[part], v[part])
-            attended.append(self._attend(q[part], keys, values, options_for(extra_options, part, rows)))
+            beside, apart = ([_of_rows(each, part, k) for each in chosen if each.own == own] for own in (False, True))
+            keys, values = self._with_tokens(k[part], v[part], beside, count)
+            result = self._attend(q[part], keys, values, options_for(extra_options, part, rows))
+            if apart:
+                result = result + self._attend_to_own(q[part], apart, extra_options["n_heads"])
+            attended.append(result)
         return attended[0] if len(attended) == 1 else torch.cat(attended)
 
-    def _with_tokens(
-        self, k: Tensor, v: Tensor, sets: Sequence[TokenSet], part: slice, count: int
-    ) -> tuple[Tensor, Tensor]:
-        tokens = [each.tokens[part] if each.tokens.ndim == 3 else each.tokens[None] for each in sets]
+    def _with_tokens(self, k: Tensor, v: Tensor, tokens: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
+        """tokens: [1 or B,K,D] each."""
+        if not tokens:
+            return k, v
         keys, values = [k], [v]
         for each in tokens:
-            each = each.to(k)
             keys.append(self.attention.to_k(each).repeat(1, count, 1).expand(len(k), -1, -1))
             values.append(self.attention.to_v(each).repeat(1, count, 1).expand(len(v), -1, -1))
         return torch.cat(keys, dim=1), torch.cat(values, dim=1)
+
+    def _attend_to_own(self, q: Tensor, tokens: Sequence[Tensor], heads: int) -> Tensor:
+        """q [B,N,D]; tokens: [1 or B,K,D] each, which share one attention."""
+        together = torch.cat([each.expand(len(q), -1, -1) for each in tokens], dim=1)
+        read, bias = PromptRows(together[:, :0], CHUNK).apart_from(together)
+        parts = (q, self.attention.to_k(read), self.attention.to_v(read))
+        q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in parts)
+        return attend_to_prompt(q, k, v, bias).transpose(1, 2).flatten(2)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, extra_options: dict[str, Any]) -> Tensor:
         if self.before is not None:

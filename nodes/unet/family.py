@@ -32,6 +32,7 @@ class UNet(ModelFamily):
     to_one_length = staticmethod(repeat_to_common_multiple)
     scenery = SCENERY
     latent_channels = 4
+    own_attention = True
 
     def check(self, model: ModelPatcher) -> None:
         if model.model.concat_keys:

@@ -36,7 +36,8 @@ def compare(options: argparse.Namespace) -> None:
         family = family_of(plain)
         blocks, width = family.context_shape(plain.model)
         context = ReferenceContext(
-            ContextTokens(torch.randn(blocks, 16, width)), info=TrainingInfo(model_family=family.name)
+            ContextTokens(torch.randn(blocks, 16, width), own=16 if family.own_attention else 0),
+            info=TrainingInfo(model_family=family.name),
         )
         patched = plain
         for _ in range(options.contexts):

@@ -10,7 +10,8 @@ from torch import Tensor
 from anima_fast_train.training import EncodedReference
 from anima_fast_train.training.conditioning import Conditioning
 from anima_fast_train.training.diffusion.parametrisation import RectifiedFlow
-from anima_fast_train.training.trainables.padding_slots import insert_tokens
+from anima_fast_train.training.trainables.padding_slots import before_zeros, insert_tokens
+from anima_fast_train.training.trainables.placed_tokens import PlacedTokens, placed
 
 CHANNELS, WIDTH, BLOCKS = 4, 6, 2
 
@@ -26,6 +27,7 @@ class TinyBackbone(RectifiedFlow):
     context_dim = WIDTH
     size_multiple = 16
     level_shift = 1.0
+    own_attention = True
 
     def __init__(self, dimensions: int = 4) -> None:
         generator = torch.Generator().manual_seed(7)
@@ -46,15 +48,19 @@ class TinyBackbone(RectifiedFlow):
             vectors[0, place] = torch.randn(WIDTH, generator=torch.Generator().manual_seed(ord(letter)))
         return Conditioning(vectors)
 
-    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
+    def predict(
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | PlacedTokens | None = None
+    ) -> Tensor:
         self.calls += 1
         cells = x_t.flatten(2).transpose(1, 2)  # BNC
         out = cells @ self.mix
         for block in range(BLOCKS):
-            context = conditioning.vectors
-            seen = context if trained is None else insert_tokens(context, trained[..., block, :, :])
-            scores = cells @ self.query[block].T @ seen.transpose(1, 2) / math.sqrt(WIDTH)
-            out = out + scores.softmax(-1) @ seen @ self.value[block].T
+            tokens, context = placed(trained).of_block(block), conditioning.vectors
+            seen = context if tokens.joined is None else insert_tokens(context, tokens.joined)
+            read = [seen] if tokens.own is None else [seen, before_zeros(tokens.own, context)]
+            for each in read:
+                scores = cells @ self.query[block].T @ each.transpose(1, 2) / math.sqrt(WIDTH)
+                out = out + scores.softmax(-1) @ each @ self.value[block].T
         return out.transpose(1, 2).reshape(x_t.shape)
 
 

@@ -17,6 +17,7 @@ from anima_fast_train.training.fast_path.rotary import normed_and_rotated
 from anima_fast_train.training.measurements.step_memory import memory_of
 from anima_fast_train.training.miniature.architecture import MiniatureTransformer, TransformerSize, rotate
 from anima_fast_train.training.miniature.fast_forward import fast_forward
+from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 FRESH = int(torch.randint(2**31, ()))  # other inputs in each run; named where a test fails
 SIZE = TransformerSize(model_channels=96, num_blocks=3, num_heads=4, crossattn_emb_channels=40, adaln_lora_dim=8)
@@ -37,7 +38,8 @@ def transformer(size: TransformerSize = SIZE, dtype: torch.dtype = torch.float32
 def both(
     model: MiniatureTransformer, kept: list[Kept], used: int = 7, length: int = 48, count: int = 3
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """(prediction, gradient of the tokens) of the fast path and of the plain loop, in the dtype of the model."""
+    """(prediction, gradient of the tokens) of the fast path and of the plain loop, in the dtype of the model. Half of
+    the tokens have an attention of their own."""
     dtype, size = model.x_embedder.proj[1].weight.dtype, model.size
     x, level = noise(2, 16, 12, 8, seed=100, dtype=dtype), torch.tensor([20.0, 90.0])
     context = noise(2, length, size.crossattn_emb_channels, seed=101, dtype=dtype)
@@ -46,8 +48,9 @@ def both(
     results = []
     for fast in (True, False):
         tokens = noise(size.num_blocks, count, size.crossattn_emb_channels, seed=102).requires_grad_()
+        beside = ContextTokens(tokens, own=count // 2).placed_at_level(0.5)
         prediction = (
-            fast_forward(model, x, level, context, used, tokens, kept) if fast else model(x, level, context, tokens)
+            fast_forward(model, x, level, context, used, beside, kept) if fast else model(x, level, context, beside)
         ).float()
         (prediction * noise(*prediction.shape, seed=103)).sum().backward()
         assert tokens.grad is not None

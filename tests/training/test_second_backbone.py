@@ -21,6 +21,7 @@ from anima_fast_train.training.conditioning import Conditioning, cat, of_one_len
 from anima_fast_train.training.diffusion.parametrisation import Parametrisation, RectifiedFlow, like_latents
 from anima_fast_train.training.diffusion.sampling import Guidance, sample_latents
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
+from anima_fast_train.training.trainables.placed_tokens import PlacedTokens
 
 CHANNELS, WIDTH, BLOCKS, CHUNK = 4, 8, 2, 3
 SETTINGS = TrainingSettings(steps=80, num_tokens=3, learning_rate="0.05", batch_size=3, noise_pool=32, evaluations=2)
@@ -44,6 +45,7 @@ class EpsilonBackbone(Epsilon):
 
     model_family, size_multiple, level_shift = "epsilon", 8, 1.0
     num_blocks, context_dim = BLOCKS, WIDTH
+    own_attention = False
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(2)
@@ -62,14 +64,17 @@ class EpsilonBackbone(Epsilon):
         vectors = torch.randn(1, CHUNK * chunks, WIDTH, generator=generator)
         return Conditioning(vectors, {"pooled": vectors.mean(1)}, repeat_to_common_multiple)
 
-    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
+    def predict(
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: PlacedTokens | None = None
+    ) -> Tensor:
         sigma = like_latents(self.sigma(level), x_t)
         cells = x_t.movedim(1, -1) / (1 + sigma.movedim(1, -1))
         shift = (conditioning.extras["pooled"] @ self.pooled)[:, None, None]
         for block in range(BLOCKS):
             read = conditioning.vectors
             if trained is not None:  # appended: zero slots are not neutral in a UNet
-                tokens = trained[..., block, :, :].expand(len(x_t), -1, -1)
+                assert trained.own is None and trained.joined is not None
+                tokens = trained.joined[..., block, :, :].expand(len(x_t), -1, -1)
                 read = torch.cat([read, tokens], dim=1)
             weights = torch.einsum("bhwc,dc,bld->bhwl", cells, self.key[block], read).softmax(-1)
             shift = shift + torch.einsum("bhwl,bld,dc->bhwc", weights, read, self.value[block])

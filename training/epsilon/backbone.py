@@ -16,6 +16,7 @@ from ..conditioning import Conditioning, repeat_to_common_multiple
 from ..diffusion.parametrisation import Epsilon
 from ..embeddings.word_vectors import WordVectors
 from ..miniature.backbone import MiniatureBackbone
+from ..trainables.placed_tokens import PlacedTokens
 from .schedule import noise_table, timestep_of
 from .unet import SmallUNet, UNetSize
 
@@ -31,6 +32,7 @@ class EpsilonBackbone(Epsilon):
     size_multiple = 16
     level_shift = 1.0
     guidance = GUIDANCE
+    own_attention = True
 
     def __init__(self, path: Path = WEIGHTS, device: torch.device | str = "cpu") -> None:
         super().__init__(noise_table())
@@ -56,7 +58,7 @@ class EpsilonBackbone(Epsilon):
         x_t: Tensor,
         level: Tensor,
         conditioning: Conditioning,
-        trained: Tensor | Adapters | WordVectors | None = None,
+        trained: Tensor | PlacedTokens | Adapters | WordVectors | None = None,
     ) -> Tensor:
         asked = (self.model_input(x_t, level), timestep_of(level))
         if isinstance(trained, WordVectors):

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..miniature.architecture import attend, sinusoids
+from ..trainables.padding_slots import before_zeros
+from ..trainables.placed_tokens import PlacedTokens, placed
 
 _GROUPS = 32
 
@@ -60,12 +62,16 @@ class _Attention(nn.Module):
         self.to_v = nn.Linear(context_dim, query_dim, bias=False)
         self.to_out = nn.Sequential(nn.Linear(query_dim, query_dim))
 
-    def forward(self, x: Tensor, source: Tensor) -> Tensor:
-        q, k, v = (
-            project(read).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for project, read in ((self.to_q, x), (self.to_k, source), (self.to_v, source))
-        )
-        return self.to_out(attend(q, k, v).transpose(1, 2).flatten(2))
+    def forward(self, x: Tensor, source: Tensor, own: Tensor | None = None) -> Tensor:
+        """own: [B,n,D], to which there is an attention of its own, whose result is added."""
+        q = self._heads(self.to_q(x))
+        attended = attend(q, self._heads(self.to_k(source)), self._heads(self.to_v(source)))
+        if own is not None:
+            attended = attended + attend(q, self._heads(self.to_k(own)), self._heads(self.to_v(own)))
+        return self.to_out(attended.transpose(1, 2).flatten(2))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 class _GatedProjection(nn.Module):
@@ -95,10 +101,10 @@ class _TransformerBlock(nn.Module):
         self.ff = _FeedForward(dim)
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(dim) for _ in range(3))
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor, own: Tensor | None) -> Tensor:
         normed = self.norm1(x)
         x = x + self.attn1(normed, normed)
-        x = x + self.attn2(self.norm2(x), context)
+        x = x + self.attn2(self.norm2(x), context, own)
         return x + self.ff(self.norm3(x))
 
 
@@ -115,11 +121,11 @@ class SpatialTransformer(nn.Module):
         )
         self.proj_out = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, contexts: Sequence[Tensor]) -> Tensor:
-        """x [B,C,h,w]; contexts: [B,L,D] for each block."""
+    def forward(self, x: Tensor, contexts: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
+        """x [B,C,h,w]; contexts: for each block what it reads [B,L,D], and what in an attention of its own."""
         places = self.proj_in(self.norm(x).flatten(2).transpose(1, 2))
-        for block, context in zip(self.transformer_blocks, contexts, strict=True):
-            places = block(places, context)
+        for block, (context, own) in zip(self.transformer_blocks, contexts, strict=True):
+            places = block(places, context, own)
         return x + self.proj_out(places).transpose(1, 2).unflatten(2, x.shape[2:])
 
 
@@ -196,11 +202,15 @@ class SmallUNet(nn.Module):
             assert isinstance(ending.weight, Tensor)
             nn.init.zeros_(ending.weight)
 
-    def forward(self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tensor | PlacedTokens | None = None
+    ) -> Tensor:
         """x [B,C,h,w] with sides that halve without a rest at each level; timestep [B]; context [B,L,D];
-        tokens [blocks,K,D] or [B,blocks,K,D] follow each block's own context."""
+        tokens [blocks,K,D] or [B,blocks,K,D] follow each block's own context, or stand before L zeros where they have
+        an attention of their own."""
         time = self.time_embed(sinusoids(timestep, self.size.model_channels).to(x.dtype))
-        contexts = iter(_with_tokens(context, tokens, self.num_blocks))
+        beside = placed(tokens)
+        contexts = iter([_read(context, beside.of_block(index)) for index in range(self.num_blocks)])
 
         def through(layers: Iterable[nn.Module], h: Tensor) -> Tensor:
             for layer in layers:
@@ -221,9 +231,10 @@ class SmallUNet(nn.Module):
         return self.out(h)
 
 
-def _with_tokens(context: Tensor, tokens: Tensor | None, blocks: int) -> list[Tensor]:
-    """What each block reads: the prompt, and its tokens after it, since no slot of a UNet's prompt is neutral."""
-    if tokens is None:
-        return [context] * blocks
-    rows = len(context)
-    return [torch.cat((context, tokens[..., index, :, :].expand(rows, -1, -1)), dim=1) for index in range(blocks)]
+def _read(context: Tensor, tokens: PlacedTokens) -> tuple[Tensor, Tensor | None]:
+    """What a block reads: the prompt with its tokens after it, since no slot of a UNet's prompt is neutral, and what
+    stands apart."""
+    own = None if tokens.own is None else before_zeros(tokens.own, context)
+    if tokens.joined is None:
+        return context, own
+    return torch.cat((context, tokens.joined.expand(len(context), -1, -1)), dim=1), own

@@ -17,8 +17,9 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from ..adapters.acting import acting_again
+from ..trainables.placed_tokens import PlacedTokens
 from .bridge import attention_forgetting, attention_keeping
-from .prompt_rows import PromptRows, attend_to_prompt
+from .prompt_rows import PromptRows, attend_to_both, attend_to_prompt
 
 # (self-attention module, queries and keys [B,L,H,d] before their norm) -> queries and keys as attention takes them.
 Rotate = Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -47,22 +48,25 @@ class Pass:
     attend: Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def through_block(block: nn.Module, x: Tensor, tokens: Tensor | None, shared: Pass, kept: Kept) -> Tensor:
-    """The residual stream x [B,L,D] after `block`, whose prompt reads tokens [K,D] or [B,K,D]."""
+def through_block(block: nn.Module, x: Tensor, tokens: PlacedTokens, shared: Pass, kept: Kept) -> Tensor:
+    """The residual stream x [B,L,D] after `block`, which reads tokens [K,D] or [B,K,D] beside its prompt."""
     if kept == Kept.INPUT and torch.is_grad_enabled():
-        return _again(lambda x, tokens: _block(block, x, tokens, shared, kept), x, tokens)
+        return _again(
+            lambda x, *each: _block(block, x, PlacedTokens(*each), shared, kept), x, tokens.own, tokens.joined
+        )
     return _block(block, x, tokens, shared, kept)
 
 
-def _block(block: Any, x: Tensor, tokens: Tensor | None, shared: Pass, kept: Kept) -> Tensor:
+def _block(block: Any, x: Tensor, tokens: PlacedTokens, shared: Pass, kept: Kept) -> Tensor:
     """The last layer of each part needs nothing of what it is given, and stays outside of what is computed again."""
     x = _self_attention(block, x, shared, kept)
     shift, scale, gate = _modulation(block.adaln_modulation_cross_attn, shared)
 
-    def read(x: Tensor, tokens: Tensor | None) -> Tensor:
-        return _prompt_attention(block.cross_attn, _normed(x, shift, scale), tokens, shared, kept)
+    def read(x: Tensor, *each: Tensor | None) -> Tensor:
+        return _prompt_attention(block.cross_attn, _normed(x, shift, scale), PlacedTokens(*each), shared, kept)
 
-    result = _again(read, x, tokens) if kept == Kept.NO_PROJECTIONS else read(x, tokens)
+    inputs = x, tokens.own, tokens.joined
+    result = _again(read, *inputs) if kept == Kept.NO_PROJECTIONS else read(*inputs)
     x = _added(x, gate, block.cross_attn.output_proj(result))
     shift_mlp, scale_mlp, gate = _modulation(block.adaln_modulation_mlp, shared)
 
@@ -102,8 +106,11 @@ def _self_attention(block: Any, x: Tensor, shared: Pass, kept: Kept) -> Tensor:
     return _added(x, gate, attention.output_proj(result.transpose(1, 2).flatten(2)))
 
 
-def _prompt_attention(attention: Any, h: Tensor, tokens: Tensor | None, shared: Pass, kept: Kept) -> Tensor:
-    read, bias = shared.prompt.beside(tokens)
+def _prompt_attention(attention: Any, h: Tensor, tokens: PlacedTokens, shared: Pass, kept: Kept) -> Tensor:
+    read, *biases = shared.prompt.beside(tokens.joined)
+    if tokens.own is not None:
+        own, own_bias = shared.prompt.apart_from(tokens.own)
+        read, biases = torch.cat([read, own], 1), [*biases, own_bias]
     q = _heads(attention.q_proj(h), attention)
     k = attention.k_norm(_heads(attention.k_proj(read), attention)).transpose(1, 2)
     v = _heads(attention.v_proj(read), attention).transpose(1, 2)
@@ -113,7 +120,8 @@ def _prompt_attention(attention: Any, h: Tensor, tokens: Tensor | None, shared: 
 
     # Within a checkpoint the hooks of `attention_forgetting` would take the place of the checkpoint's own.
     forgets = kept in (Kept.NO_ROTATED, Kept.NO_HIDDEN)
-    result = (attention_forgetting if forgets else attention_keeping)(normed, (q,), attend_to_prompt, k, v, bias)
+    attend = attend_to_prompt if tokens.own is None else attend_to_both
+    result = (attention_forgetting if forgets else attention_keeping)(normed, (q,), attend, k, v, *biases)
     return result.transpose(1, 2).flatten(2)
 
 

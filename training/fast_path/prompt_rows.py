@@ -44,6 +44,11 @@ class PromptRows:
             bias[-1] = math.log(zeros - computed + 1)
         return torch.cat(parts, 1), bias
 
+    def apart_from(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for an attention of the tokens' own: they stand before as many zeros as the prompt has vectors."""
+        nothing = self.words[:, :0]
+        return PromptRows(nothing, self.length + tokens.shape[-2]).beside(tokens)
+
 
 def prompt_rows(vectors: Tensor, used: int) -> PromptRows:
     """vectors: [B,L,D], zero from `used` on in every row; at least one vector is kept."""
@@ -59,6 +64,15 @@ def attend_to_prompt(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     if q.device.type == "cpu":
         return _FewKeys.apply(q, k, v, bias)
     return functional.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(1, 1, q.shape[2], -1))
+
+
+def attend_to_both(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, own_bias: Tensor) -> Tensor:
+    """The attention of q to the first of the keys and values, those that `bias` is for, and that to the others, summed;
+    shapes as for `attend_to_prompt`."""
+    prompt, own = slice(None, len(bias)), slice(len(bias), None)
+    return attend_to_prompt(q, k[:, :, prompt], v[:, :, prompt], bias) + attend_to_prompt(
+        q, k[:, :, own], v[:, :, own], own_bias
+    )
 
 
 class _FewKeys(torch.autograd.Function):

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..fast_path.block import Kept
 from ..settings import TrainingSettings
 from ..train_context import context_trainer
+from ..trainables.placed_tokens import PlacedTokens
 from ..trainer import Trainer
 from .bench_model import Preset, RandomBackbone
 from .ceilings import copy_ceiling, matrix_ceiling, now
@@ -66,7 +67,8 @@ class BareStep:
         self._optimiser = torch.optim.AdamW([self._tokens], lr=1e-3)
 
     def forward(self) -> Tensor:
-        prediction = self._backbone.predict(self._x_t, self._level, self._conditioning, self._tokens)
+        tokens = PlacedTokens(own=self._tokens)
+        prediction = self._backbone.predict(self._x_t, self._level, self._conditioning, tokens)
         return (prediction - self._target).square().mean()
 
     def timed(self) -> tuple[float, float, float]:

@@ -17,6 +17,7 @@ from ..fast_path.prompt_rows import prompt_rows
 from ..miniature.architecture import MiniatureTransformer, TransformerSize
 from ..miniature.fast_forward import fast_forward
 from ..references.encode import EncodedReference
+from ..trainables.placed_tokens import PlacedTokens
 
 ANIMA = TransformerSize(
     model_channels=2048, num_blocks=28, num_heads=16, crossattn_emb_channels=1024, adaln_lora_dim=256
@@ -45,13 +46,14 @@ class Preset:
     def shape(self) -> StepShape:
         """For counting a step's operations."""
         size, words = self.size, torch.empty(1, self.prompt_length, 1, device="meta")
-        read, _ = prompt_rows(words, WORDS).beside(torch.empty(self.tokens, 1, device="meta"))
+        prompt, tokens = prompt_rows(words, WORDS), torch.empty(self.tokens, 1, device="meta")
+        keys = sum(read.shape[1] for read, _ in (prompt.beside(None), prompt.apart_from(tokens)))
         return StepShape(
             size.num_blocks,
             size.model_channels,
             self.batch,
             self.positions,
-            read.shape[1],
+            keys,
             size.crossattn_emb_channels,
             size.adaln_lora_dim,
         )
@@ -86,6 +88,7 @@ class RandomBackbone(RectifiedFlow):
     model_family = "random"
     size_multiple = 16
     level_shift = 1.0
+    own_attention = True
 
     def __init__(self, preset: Preset, device: torch.device) -> None:
         torch.manual_seed(SEED)
@@ -111,7 +114,9 @@ class RandomBackbone(RectifiedFlow):
         vectors[:, :WORDS] = torch.randn(WORDS, self.context_dim, generator=torch.Generator().manual_seed(SEED))
         return Conditioning(vectors.to(self.device)).knowing()
 
-    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
+    def predict(
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | PlacedTokens | None = None
+    ) -> Tensor:
         dtype = self.preset.dtype
         seen = x_t.to(dtype), level * TIMESTEP_SCALE, conditioning.vectors.to(dtype)
         if self.plain:

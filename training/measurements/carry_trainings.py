@@ -65,6 +65,7 @@ TODAY = Recipe(
         noise_pool=0,
         num_tokens=16,
         token_norm="raw",
+        token_attention="shared",
         init_std=0.02,
         init_text="",
         subject_words="",
@@ -86,6 +87,7 @@ AS_IT_IS = AimOptions("this picture, most detail")
 TRAININGS: dict[str, Recipe] = {
     "defaults": DEFAULTS,
     "six pictures": DEFAULTS.but(pictures=6),
+    "defaults, in the prompt's attention": DEFAULTS.but(token_attention="shared"),
     "defaults, tokens of any length": DEFAULTS.but(token_norm="unbounded"),
     "today": TODAY,
     "bounded tokens alone": TODAY.but(token_norm="prompt"),

@@ -30,6 +30,7 @@ from ..miniature.scene import SIDE, Person, Scene
 from ..reports.image_grid import GridRow, labelled_grid
 from ..trainables.combine import merge
 from ..trainables.context_file import ReferenceContext
+from ..trainables.placed_tokens import PlacedTokens
 from .carry_runs import GUIDANCES, train
 from .carry_score import shown_parts
 from .carry_trainings import DEFAULTS
@@ -199,5 +200,5 @@ def _mean(rows: Sequence[Row], placed: str, guidance: float, name: str) -> float
     return statistics.fmean(getattr(row, name) for row in rows if (row.placed, row.guidance) == (placed, guidance))
 
 
-def _tokens_at(context: ReferenceContext | None) -> Callable[[float], Tensor | None]:
-    return lambda level: None if context is None else context.positive.at_level(level)
+def _tokens_at(context: ReferenceContext | None) -> Callable[[float], PlacedTokens | None]:
+    return lambda level: None if context is None else context.at_level(level)

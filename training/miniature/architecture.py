@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..trainables.padding_slots import free_slots, insert_tokens
+from ..trainables.padding_slots import before_zeros, free_slots, insert_tokens
+from ..trainables.placed_tokens import PlacedTokens, placed
 
 WRITTEN_OUT_KEYS = 256
 
@@ -43,13 +44,20 @@ class _Attention(nn.Module):
         self.q_norm = nn.RMSNorm(query_dim // heads, eps=1e-6)
         self.k_norm = nn.RMSNorm(query_dim // heads, eps=1e-6)
 
-    def forward(self, x: Tensor, source: Tensor, rotation: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, source: Tensor, rotation: Tensor | None, own: Tensor | None = None) -> Tensor:
+        """own: [B,n,D], to which there is an attention of its own, whose result is added."""
         q = self.q_norm(self.q_proj(x).unflatten(-1, (self.heads, -1))).transpose(1, 2)
-        k = self.k_norm(self.k_proj(source).unflatten(-1, (self.heads, -1))).transpose(1, 2)
-        v = self.v_proj(source).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        k, v = self._keys_and_values(source)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
-        return self.output_proj(attend(q, k, v).transpose(1, 2).flatten(2))
+        attended = attend(q, k, v)
+        if own is not None:
+            attended = attended + attend(q, *self._keys_and_values(own))
+        return self.output_proj(attended.transpose(1, 2).flatten(2))
+
+    def _keys_and_values(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        k = self.k_norm(self.k_proj(source).unflatten(-1, (self.heads, -1))).transpose(1, 2)
+        return k, self.v_proj(source).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -116,7 +124,9 @@ class _Block(nn.Module):
         self.adaln_modulation_cross_attn = _modulation(dim, size.adaln_lora_dim, 3)
         self.adaln_modulation_mlp = _modulation(dim, size.adaln_lora_dim, 3)
 
-    def forward(self, x: Tensor, time: Tensor, shared: Tensor, context: Tensor, rotation: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, time: Tensor, shared: Tensor, context: Tensor, rotation: Tensor, own: Tensor | None = None
+    ) -> Tensor:
         def normed(modulation: nn.Module) -> tuple[Tensor, Tensor]:
             shift, scale, gate = (modulation(time) + shared).chunk(3, dim=-1)
             return functional.layer_norm(x, x.shape[-1:], eps=1e-6) * (1 + scale) + shift, gate
@@ -124,7 +134,7 @@ class _Block(nn.Module):
         h, gate = normed(self.adaln_modulation_self_attn)
         x = x + gate * self.self_attn(h, h, rotation)
         h, gate = normed(self.adaln_modulation_cross_attn)
-        x = x + gate * self.cross_attn(h, context, None)
+        x = x + gate * self.cross_attn(h, context, None, own)
         h, gate = normed(self.adaln_modulation_mlp)
         return x + gate * self.mlp(h)
 
@@ -186,15 +196,20 @@ class MiniatureTransformer(nn.Module):
             else:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tensor | PlacedTokens | None = None
+    ) -> Tensor:
         """x [B,C,h,w] or [B,C,1,h,w] with even h and w; timestep [B]; context [B,L,D], zero padded;
-        tokens [blocks,K,D] or [B,blocks,K,D] take padding slots of each block's own context."""
+        tokens [blocks,K,D] or [B,blocks,K,D] take padding slots of each block's own context, or stand before L zeros
+        where they have an attention of their own."""
         h, time, shared, rows, columns = self.embedded(x, timestep)
         rotation = rotary_positions(1, rows, columns, self.size.model_channels // self.size.num_heads, x.device)
-        free = None if tokens is None else free_slots(context)
+        beside = placed(tokens)
+        free = None if beside.joined is None else free_slots(context)
         for index, block in enumerate(self.blocks):
-            seen = context if tokens is None else insert_tokens(context, tokens[..., index, :, :], free=free)
-            h = block(h, time, shared, seen, rotation)
+            own, joined = beside.of_block(index).both
+            seen = context if joined is None else insert_tokens(context, joined, free=free)
+            h = block(h, time, shared, seen, rotation, None if own is None else before_zeros(own, context))
         return self.unpatched(h, time, shared, x.shape)
 
     def embedded(self, x: Tensor, timestep: Tensor) -> tuple[Tensor, Tensor, Tensor, int, int]:

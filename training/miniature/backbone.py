@@ -21,6 +21,7 @@ from ..conditioning import Conditioning, cat
 from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
 from ..references.caption import with_tags
+from ..trainables.placed_tokens import PlacedTokens
 from ..trainables.trainable import Trained
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import CHANNELS, Autoencoder
@@ -53,6 +54,7 @@ class MiniatureBackbone(RectifiedFlow):
     size_multiple = 16
     level_shift = 1.0
     guidance = GUIDANCE
+    own_attention = True
 
     def __init__(self, path: Path = WEIGHTS, device: torch.device | str = "cpu") -> None:
         with safe_open(path, framework="pt") as file:
@@ -87,7 +89,11 @@ class MiniatureBackbone(RectifiedFlow):
         return ((self.codec.decode(latent) + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1)
 
     def predict(
-        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | Adapters | None = None
+        self,
+        x_t: Tensor,
+        level: Tensor,
+        conditioning: Conditioning,
+        trained: Tensor | PlacedTokens | Adapters | None = None,
     ) -> Tensor:
         seen = x_t, level * TIMESTEP_SCALE, conditioning.vectors, conditioning.used_length()
         if not isinstance(trained, Adapters):

@@ -13,6 +13,7 @@ from torch.nn import functional
 from ..fast_path.block import Kept, Pass, through_block
 from ..fast_path.prompt_rows import prompt_rows
 from ..fast_path.rotary import normed_and_rotated
+from ..trainables.placed_tokens import PlacedTokens, placed
 from .architecture import MiniatureTransformer, rotary_positions
 
 
@@ -22,7 +23,7 @@ def fast_forward(
     timestep: Tensor,
     context: Tensor,
     used: int,
-    tokens: Tensor | None = None,
+    tokens: Tensor | PlacedTokens | None = None,
     kept: Sequence[Kept] | None = None,
 ) -> Tensor:
     """As MiniatureTransformer.forward of frozen weights. used: how many vectors of context are not padding; kept: what
@@ -38,10 +39,10 @@ def fast_forward(
             normed_and_rotated(k, cosine, sine, k_norm.weight, k_norm.eps),
         )
 
-    step = Pass(time, shared, prompt_rows(context, used), rotate, functional.scaled_dot_product_attention)
+    prompt, beside = prompt_rows(context, used), placed(tokens)
+    step = Pass(time, shared, prompt, rotate, functional.scaled_dot_product_attention)
     for index, block in enumerate(transformer.blocks):
-        own = None if tokens is None else tokens[..., index, :, :]
-        h = through_block(block, h, own, step, Kept.ALL if kept is None else kept[index])
+        h = through_block(block, h, beside.of_block(index), step, Kept.ALL if kept is None else kept[index])
     return transformer.unpatched(h, time, shared, x.shape)
 
 

@@ -83,7 +83,8 @@ def _losses(info: TrainingInfo) -> list[str]:
 def _tokens(tokens: ContextTokens) -> str:
     length = float(tokens.tokens.square().mean().sqrt())
     ranges = "" if tokens.time_offsets is None else f", of their own in {tokens.ranges} ranges of levels"
-    return f"{tokens.count} in each of {tokens.num_blocks} blocks, root mean square {length:.3g}{ranges}"
+    own = f", {tokens.own} of them with an attention of their own" if tokens.own else ""
+    return f"{tokens.count} in each of {tokens.num_blocks} blocks, root mean square {length:.3g}{own}{ranges}"
 
 
 def _each(what: str, described: Mapping[str, Any]) -> list[str]:

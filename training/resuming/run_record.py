@@ -31,7 +31,7 @@ ROUNDING = 1e-6
 GIVEN = ("settings", "references", "measured")
 
 # What checkpoints of version 0.1 do not say, because it could do nothing else.
-SETTINGS_OF_0_1 = {"token_norm": "raw", "subject_words": ""}
+SETTINGS_OF_0_1 = {"token_norm": "raw", "subject_words": "", "token_attention": "shared"}
 
 _MEASURED = Number(-LARGEST_ERROR, LARGEST_ERROR, measured=True)
 _EVALUATION = ObjectOf(

@@ -98,11 +98,20 @@ def _of_each(
 
 
 def _concatenated(first: ContextTokens, second: ContextTokens) -> ContextTokens:
-    tokens = torch.cat([first.tokens, second.tokens], dim=1)
+    """Those that have an attention of their own share one, and come first."""
+    own = first.own + second.own
+    tokens = torch.cat(_own_first(first.tokens, second.tokens, first.own, second.own), dim=1)
     if first.time_offsets is None and second.time_offsets is None:
-        return ContextTokens(tokens)
+        return ContextTokens(tokens, own=own)
     ranges = math.lcm(first.ranges, second.ranges)
-    return ContextTokens(tokens, torch.cat([_offsets(part, ranges) for part in (first, second)], dim=2))
+    one, other = (_offsets(part, ranges).transpose(1, 2) for part in (first, second))
+    together = torch.cat(_own_first(one, other, first.own, second.own), dim=1)
+    return ContextTokens(tokens, together.transpose(1, 2), own)
+
+
+def _own_first(one: Tensor, other: Tensor, own: int, other_own: int) -> list[Tensor]:
+    """Of two [blocks,K,...]: the first so many of each, then the rest of each."""
+    return [one[:, :own], other[:, :other_own], one[:, own:], other[:, other_own:]]
 
 
 def _vector_by_vector(first: ContextTokens, second: ContextTokens, operation: Operation) -> ContextTokens:
@@ -111,12 +120,17 @@ def _vector_by_vector(first: ContextTokens, second: ContextTokens, operation: Op
             f"the contexts have {first.count} and {second.count} tokens in each block, expected equally many; "
             "'concatenate' and 'push away' take any"
         )
+    if first.own != second.own:
+        raise ValueError(
+            f"of the contexts' tokens {first.own} and {second.own} have an attention of their own, expected equally "
+            "many (token_attention of their trainings); 'concatenate' and 'push away' take any"
+        )
     tokens = operation(first.tokens, second.tokens)
     if first.time_offsets is None and second.time_offsets is None:
-        return ContextTokens(tokens)
+        return ContextTokens(tokens, own=first.own)
     ranges = math.lcm(first.ranges, second.ranges)
     one, other = (part.tokens[:, None] + _offsets(part, ranges) for part in (first, second))
-    return ContextTokens(tokens, operation(one, other) - tokens[:, None])
+    return ContextTokens(tokens, operation(one, other) - tokens[:, None], first.own)
 
 
 def _offsets(part: ContextTokens, ranges: int) -> Tensor:

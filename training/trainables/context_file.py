@@ -1,14 +1,16 @@
 """The trained context, and the file that carries it from training to sampling.
 
 The file is safetensors, never pickle: tensors `tokens` and, where trained, `time_offsets`, `negative_tokens` and
-`negative_time_offsets`, and metadata strings that say what they were trained with. Fields that this version does not
-know are ignored and fields that are missing take their defaults, so a file of another minor version loads; another
-major version is refused.
+`negative_time_offsets`, and metadata strings that say what they were trained with; `own_tokens` and
+`negative_own_tokens` say how many of the tokens, the first, have an attention of their own. Fields that this version
+does not know are ignored and fields that are missing take their defaults, so a file of another minor version loads;
+another major version is refused.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +26,7 @@ from ..files.tensor_file_fields import from_strings, to_strings
 from ..files.tensor_file_header import Kind, Limits
 from ..training_info import FORMAT_VERSION, LONGEST_PROMPT, TrainingInfo
 from .context_tokens import ContextTokens
+from .placed_tokens import PlacedTokens
 
 FORMAT = "anima_fast_train.context"
 KIND = Kind("context file", "a context of AnimaFastTrain", FORMAT, FORMAT_VERSION, unsealed=("1.0",))
@@ -41,6 +44,7 @@ LARGEST_FILE = LIMITS.total_bytes + LIMITS.header_bytes + 8  # bytes
 
 # The names in the file of the tensors of the prompt, and of the negative prompt.
 POSITIVE, NEGATIVE = "", "negative_"
+OWN = "own_tokens"
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class ReferenceContext:
         return self.positive.context_dim
 
     @property
+    def own_tokens(self) -> int:
+        """How many of each block's tokens, of both prompts together, have an attention of their own."""
+        return sum(part.own for part in (self.positive, self.negative) if part is not None)
+
+    @property
     def ranges(self) -> int:
         """How many equal ranges of levels have tokens of their own; 1 where all share one set."""
         return math.lcm(*(part.ranges for part in (self.positive, self.negative) if part is not None))
@@ -87,14 +96,14 @@ class ReferenceContext:
             f"wide{said}"
         )
 
-    def at(self, level: Tensor) -> Tensor:
+    def at(self, level: Tensor) -> PlacedTokens:
         """The prompt's tokens at levels [B], see `ContextTokens.at`."""
-        return self.positive.at(level)
+        return self.positive.placed_at(level)
 
-    def at_level(self, level: float, negative: bool = False) -> Tensor | None:
+    def at_level(self, level: float, negative: bool = False) -> PlacedTokens | None:
         """The tokens [blocks,K,context_dim] of the prompt, or of the negative prompt, at one level."""
         tokens = self.negative if negative else self.positive
-        return None if tokens is None else tokens.at_level(level)
+        return None if tokens is None else tokens.placed_at_level(level)
 
     def scaled(self, scale: float) -> ReferenceContext:
         """The same at a strength, as Patch Model's scale has it."""
@@ -139,7 +148,9 @@ class ReferenceContext:
         """The content of its file. Raises ValueError where `load` would not take it back."""
         tensors = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in self.tensors().items()}
         shape = {"block_count": str(self.num_blocks), "context_dim": str(self.context_dim)}
-        return to_bytes(tensors, {**to_strings(self.info), **shape}, LIMITS, KIND)
+        parts = {POSITIVE: self.positive, NEGATIVE: self.negative}
+        own = {f"{prefix}{OWN}": str(part.own) for prefix, part in parts.items() if part is not None and part.own}
+        return to_bytes(tensors, {**to_strings(self.info), **shape, **own}, LIMITS, KIND)
 
     @classmethod
     def load(cls, path: str | Path) -> ReferenceContext:
@@ -193,7 +204,7 @@ def context_of(file: TensorFile) -> ReferenceContext:
 def _from_file(tensors: dict[str, Tensor], metadata: dict[str, str]) -> ReferenceContext:
     if "tokens" not in tensors:
         raise ValueError(f"it holds {', '.join(map(shown, sorted(tensors))) or 'nothing'}, expected tokens")
-    positive, negative = (_tokens_from_file(tensors, prefix) for prefix in (POSITIVE, NEGATIVE))
+    positive, negative = (_tokens_from_file(tensors, metadata, prefix) for prefix in (POSITIVE, NEGATIVE))
     assert positive is not None
     context = ReferenceContext(positive, negative, info_of_metadata(metadata))
     for name, actual in (("block_count", context.num_blocks), ("context_dim", context.context_dim)):
@@ -205,8 +216,9 @@ def _from_file(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Referenc
     return context
 
 
-def _tokens_from_file(tensors: dict[str, Tensor], prefix: str) -> ContextTokens | None:
-    """What the file holds for one prompt; None for nothing. Raises ValueError for offsets without their tokens."""
+def _tokens_from_file(tensors: dict[str, Tensor], metadata: dict[str, str], prefix: str) -> ContextTokens | None:
+    """What the file holds for one prompt; None for nothing. Raises ValueError for offsets without their tokens, and for
+    more tokens with an attention of their own than there are."""
     named = {
         name: tensors[f"{prefix}{name}"].float() for name in ("tokens", "time_offsets") if f"{prefix}{name}" in tensors
     }
@@ -214,4 +226,9 @@ def _tokens_from_file(tensors: dict[str, Tensor], prefix: str) -> ContextTokens 
         return None
     if "tokens" not in named:
         raise ValueError(f"it holds {prefix}time_offsets without the {prefix}tokens that they are added to")
-    return ContextTokens(**named)
+    said = metadata.get(f"{prefix}{OWN}", "0")
+    own = int(said) if re.fullmatch("[0-9]{1,9}", said) else -1
+    count = named["tokens"].shape[1] if named["tokens"].ndim > 1 else 0
+    if not 0 <= own <= count:
+        raise ValueError(f"its metadata says {prefix}{OWN} {shown(said)}, expected 0 to {count}")
+    return ContextTokens.of(named, own)

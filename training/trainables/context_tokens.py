@@ -6,23 +6,27 @@ SoftREPA (Lee 2025, 2503.08250) and NeTI (Alaluf 2023, 2305.15391).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from .placed_tokens import PlacedTokens
 
 
 @dataclass(frozen=True)
 class ContextTokens:
     """tokens [blocks,K,D]; time_offsets [blocks,S,K,D], added to them, one for each of S equal ranges of levels, or
-    None.
+    None. own: so many of each block's tokens, the first, are read in an attention of their own, the others with the
+    prompt (see `PlacedTokens`).
 
-    Raises ValueError where the two do not belong together.
+    Raises ValueError where these do not belong together.
     """
 
     tokens: Tensor
     time_offsets: Tensor | None = None
+    own: int = 0
 
     def __post_init__(self) -> None:
         for name, tensor, axes in (("tokens", self.tokens, 3), ("time_offsets", self.time_offsets, 4)):
@@ -35,6 +39,13 @@ class ContextTokens:
                 f"time_offsets have shape {list(offsets.shape)}, expected ranges of levels beside the tokens' "
                 f"{list(self.tokens.shape)}"
             )
+        if not 0 <= self.own <= self.count:
+            raise ValueError(f"own is {self.own}, expected at most the {self.count} tokens that there are")
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], own: int = 0) -> ContextTokens:
+        """Of what `tensors` gave."""
+        return cls(tensors["tokens"], tensors.get("time_offsets"), own)
 
     @property
     def num_blocks(self) -> int:
@@ -65,46 +76,60 @@ class ContextTokens:
         """The tokens [blocks,K,D] at one level."""
         return self.tokens if self.time_offsets is None else self.at(torch.tensor([level]))[0]
 
+    def placed_at(self, level: Tensor) -> PlacedTokens:
+        """As `at`, told apart by where they are read."""
+        return self._told_apart(self.at(level))
+
+    def placed_at_level(self, level: float) -> PlacedTokens:
+        """As `at_level`, told apart by where they are read."""
+        return self._told_apart(self.at_level(level))
+
+    def _told_apart(self, tokens: Tensor) -> PlacedTokens:
+        own, joined = tokens[..., : self.own, :], tokens[..., self.own :, :]
+        return PlacedTokens(own if self.own else None, joined if self.own < self.count else None)
+
     def scaled(self, scale: float, blocks: Sequence[float] = ()) -> ContextTokens:
         """The same at a strength, and each block at one of its own beside it where `blocks` has one for each."""
         scales = scale * torch.tensor(blocks or [1.0] * self.num_blocks)
-        return ContextTokens(
-            **{
-                name: tensor * scales.to(tensor).view(-1, *[1] * (tensor.ndim - 1))
-                for name, tensor in self.tensors().items()
-            }
-        )
+        scaled = {
+            name: tensor * scales.to(tensor).view(-1, *[1] * (tensor.ndim - 1))
+            for name, tensor in self.tensors().items()
+        }
+        return ContextTokens.of(scaled, self.own)
 
     def with_ranges(self, ranges: int) -> ContextTokens:
         """The same tokens at every level, with offsets for so many ranges, a multiple of those that there are."""
         offsets = self.time_offsets
         if offsets is None:
             blocks, count, width = self.tokens.shape
-            return ContextTokens(self.tokens, self.tokens.new_zeros(blocks, ranges, count, width))
-        return ContextTokens(self.tokens, offsets.repeat_interleave(ranges // self.ranges, dim=1))
+            return replace(self, time_offsets=self.tokens.new_zeros(blocks, ranges, count, width))
+        return replace(self, time_offsets=offsets.repeat_interleave(ranges // self.ranges, dim=1))
 
     def with_blocks(self, blocks: int) -> ContextTokens:
         """The same for a model of so many blocks or more, with zeros, which say nothing, in those that it has none
         for."""
         more = max(0, blocks - self.num_blocks)
-        tensors = self.tensors().items()
-        return ContextTokens(
-            **{name: torch.cat([tensor, tensor.new_zeros(more, *tensor.shape[1:])]) for name, tensor in tensors}
-        )
+        longer = {
+            name: torch.cat([tensor, tensor.new_zeros(more, *tensor.shape[1:])])
+            for name, tensor in self.tensors().items()
+        }
+        return ContextTokens.of(longer, self.own)
 
     def part(self, tokens: slice) -> ContextTokens:
         """The same with some of the K tokens of each block."""
         offsets = None if self.time_offsets is None else self.time_offsets[:, :, tokens].contiguous()
-        return ContextTokens(self.tokens[:, tokens].contiguous(), offsets)
+        own = sum(index < self.own for index in range(self.count)[tokens])
+        return ContextTokens(self.tokens[:, tokens].contiguous(), offsets, own)
 
     def with_more(self, vectors: Tensor) -> ContextTokens:
-        """The same and vectors [n,D] behind the tokens of every block, alike at every level."""
+        """The same and vectors [n,D] behind the tokens of every block, read with the prompt and alike at every
+        level."""
         more = vectors.to(self.tokens).expand(self.num_blocks, -1, -1)
         offsets = self.time_offsets
         if offsets is not None:
             zeros = offsets.new_zeros(*offsets.shape[:2], *vectors.shape)
             offsets = torch.cat([offsets, zeros], dim=2)
-        return ContextTokens(torch.cat([self.tokens, more], dim=1), offsets)
+        return ContextTokens(torch.cat([self.tokens, more], dim=1), offsets, self.own)
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, what there is of them."""

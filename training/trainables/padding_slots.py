@@ -69,3 +69,9 @@ def insert_tokens(
         chosen_rows = torch.tensor(selected).to(context.device, non_blocking=True)
         inserted = torch.where(chosen_rows[:, None, None], inserted, context[:, -count:])
     return torch.cat([context[:, :-count], inserted], dim=1)
+
+
+def before_zeros(tokens: Tensor, context: Tensor) -> Tensor:
+    """What an attention of the tokens' own reads: tokens [K,D] or [B,K,D] before as many zero vectors as `context`
+    [B,L,D] has vectors: [B,K+L,D]."""
+    return torch.cat([tokens.to(context).expand(len(context), -1, -1), torch.zeros_like(context)], dim=1)

@@ -79,12 +79,17 @@ def to_soft_tokens(context: ReferenceContext) -> bytes:
     """The content of a file that the project's own loader reads.
 
     Raises ValueError where the context holds what such a file has no place for: tokens of the negative prompt alone,
-    or offsets by level that differ between the tokens of a block.
+    tokens with an attention of their own, or offsets by level that differ between the tokens of a block.
     """
     if context.negative is not None:
         raise ValueError(
             "this context has tokens of its own for the negative prompt, expected one without: soft tokens are the "
             "same for both prompts"
+        )
+    if context.positive.own:
+        raise ValueError(
+            "this context's tokens have an attention of their own, expected one that was trained with token_attention "
+            "'shared': soft tokens are read with the prompt"
         )
     tokens, offsets = context.positive.tokens.float().cpu(), _shared_offsets(context.positive)
     layers, count, width = tokens.shape

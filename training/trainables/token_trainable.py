@@ -16,6 +16,7 @@ from ..settings import TrainingSettings
 from ..training_info import TrainingInfo
 from .context_file import ReferenceContext, check_storable
 from .context_tokens import ContextTokens
+from .placed_tokens import PlacedTokens
 from .said_words import SaidWords
 from .trainable import Kept
 
@@ -47,6 +48,8 @@ class TokenTrainable:
         self._blocks, self._ema, self.unit = backbone.num_blocks, settings.ema, unit
         self._bounded = settings.token_norm == "prompt"
         self._positive, self._negative = settings.num_tokens, settings.negative_tokens
+        apart = settings.token_attention == "own" and backbone.own_attention
+        self._own = (self._positive, self._negative) if apart else (0, 0)
         self._words = words and replace(words, vectors=words.vectors.float().to(device))
         count = self._positive + self._negative
         more = 0 if words is None else len(words.vectors)
@@ -59,6 +62,7 @@ class TokenTrainable:
         offsets = torch.zeros(sets, settings.time_ranges, count, backbone.context_dim)
         if begin is not None:
             tokens, offsets = (tensor[:sets] / unit for tensor in joined(begin, settings.time_ranges))
+            self._own = begin.positive.own, 0 if begin.negative is None else begin.negative.own
         self.leaves = [tokens.to(device).requires_grad_()]
         if settings.time_ranges > 0:
             self.leaves.append(offsets.to(device).requires_grad_())
@@ -66,17 +70,16 @@ class TokenTrainable:
         self._averages = [torch.zeros_like(leaf, requires_grad=False) for leaf in self.leaves]
         self._updates = 0
 
-    def at(self, level: Tensor, kept: Kept | None = None) -> Tensor | ForBothPrompts:
-        tokens = (self._for_blocks(self._in_model_units()) if kept is None else ContextTokens(**kept)).at(level)
-        positive = tokens[..., : self._positive, :]
-        if self._words is not None:
-            positive = torch.cat([positive, self._words.vectors.expand(*tokens.shape[:-2], -1, -1)], dim=-2)
-        return positive if self._negative == 0 else ForBothPrompts(positive, tokens[..., self._positive :, :])
+    def at(self, level: Tensor, kept: Kept | None = None) -> PlacedTokens | ForBothPrompts:
+        tokens = self._for_blocks(self._in_model_units()) if kept is None else ContextTokens.of(kept)
+        positive, negative = self._by_prompt(tokens)
+        placed = positive.placed_at(level)
+        return placed if negative is None else ForBothPrompts(placed, negative.placed_at(level))
 
-    def unlearned(self, level: Tensor) -> Tensor | ForBothPrompts | None:
+    def unlearned(self, level: Tensor) -> PlacedTokens | ForBothPrompts | None:
         if self._words is None:
             return None
-        words = self._words.vectors.expand(self._blocks, -1, -1)
+        words = PlacedTokens(joined=self._words.vectors.expand(self._blocks, -1, -1))
         return words if self._negative == 0 else ForBothPrompts(words, None)
 
     @torch.no_grad()
@@ -116,20 +119,28 @@ class TokenTrainable:
         self._updates = int(tensors["updates"])
 
     def export(self, kept: Kept, info: TrainingInfo) -> ReferenceContext:
-        tokens = ContextTokens(**{name: tensor.cpu() for name, tensor in kept.items()})
-        positive = tokens.part(slice(None, self._positive))
-        negative = tokens.part(slice(self._positive, None)) if self._negative else None
+        positive, negative = self._by_prompt(ContextTokens.of({name: tensor.cpu() for name, tensor in kept.items()}))
         info = replace(info, earlier=self._earlier)
         if self._words is not None:
-            positive = positive.with_more(self._words.vectors.cpu())
             info = replace(info, word_tokens=len(self._words.vectors))
         return ReferenceContext(positive, negative, info)
+
+    def _by_prompt(self, tokens: ContextTokens) -> tuple[ContextTokens, ContextTokens | None]:
+        """Of the tokens of both prompts together: those of the prompt with the words behind them, and of the negative
+        prompt."""
+        positive = replace(tokens.part(slice(None, self._positive)), own=self._own[0])
+        if self._words is not None:
+            positive = positive.with_more(self._words.vectors)
+        if self._negative == 0:
+            return positive, None
+        return positive, replace(tokens.part(slice(self._positive, None)), own=self._own[1])
 
     def _in_model_units(self) -> list[Tensor]:
         return self.leaves if self.unit == 1 else [self.unit * leaf for leaf in self.leaves]
 
     def _for_blocks(self, parts: Sequence[Tensor]) -> ContextTokens:
-        return ContextTokens(*(part.expand(self._blocks, *part.shape[1:]) for part in parts))
+        tokens, *offsets = (part.expand(self._blocks, *part.shape[1:]) for part in parts)
+        return ContextTokens(tokens, offsets[0] if offsets else None)
 
 
 def settings_to_continue(begin: ReferenceContext, settings: TrainingSettings) -> TrainingSettings:

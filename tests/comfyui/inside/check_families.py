@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 
 import torch
 from family_models import FAMILIES, SmallFamily, denoised, encoded, latents
-from small_models import noise
+from small_models import noise, raises
 
 from anima_fast_train.nodes.models.applied_context import Strength
 from anima_fast_train.nodes.models.backbone import ModelBackbone, training_backbone
@@ -18,11 +19,18 @@ from anima_fast_train.nodes.models.patch import patch_model
 from anima_fast_train.training.conditioning import cat, of_one_length
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
+from anima_fast_train.training.trainables.placed_tokens import PlacedTokens
 from anima_fast_train.training.training_info import TrainingInfo
 
 SHORT, LONG = "1girl, solo", ", ".join(["1girl, solo, red hair, standing in a garden"] * 10)
 LEVEL = torch.tensor([0.7])
-READERS = tuple(family for family in FAMILIES if family.reads_tokens)
+JOINED = tuple(family for family in FAMILIES if family.reads_tokens)
+APART = tuple(
+    replace(family, own=True, label=f"{family.label}, own attention")
+    for family in JOINED
+    if token_family_of(family.model()).own_attention
+)
+READERS = JOINED + APART
 
 
 def for_each(families: tuple[SmallFamily, ...]) -> Callable:
@@ -55,9 +63,18 @@ def tokens_for(family: SmallFamily, seed: int = 5, count: int = 4) -> torch.Tens
     return noise(blocks, count, width, seed=seed)
 
 
-def context_for(family: SmallFamily, seed: int = 5) -> ReferenceContext:
+def read_by(family: SmallFamily, tokens: torch.Tensor) -> PlacedTokens:
+    return PlacedTokens(own=tokens) if family.own else PlacedTokens(joined=tokens)
+
+
+def context_of(family: SmallFamily, tokens: torch.Tensor) -> ReferenceContext:
+    own = tokens.shape[1] if family.own else 0
     name = token_family_of(family.model()).name
-    return ReferenceContext(ContextTokens(tokens_for(family, seed)), info=TrainingInfo(model_family=name))
+    return ReferenceContext(ContextTokens(tokens, own=own), info=TrainingInfo(model_family=name))
+
+
+def context_for(family: SmallFamily, seed: int = 5) -> ReferenceContext:
+    return context_of(family, tokens_for(family, seed))
 
 
 def at_level(family: SmallFamily, backbone: ModelBackbone) -> tuple[torch.Tensor, torch.Tensor, float]:
@@ -97,7 +114,7 @@ def check_tokens_act_in_training_as_they_do_in_sampling(family: SmallFamily) -> 
         with opened(family) as backbone, torch.no_grad():
             x_t, x, sigma = at_level(family, backbone)
             conditioning = backbone.encode_prompt(prompt)
-            prediction = backbone.predict(x_t, LEVEL, conditioning, tokens_for(family))
+            prediction = backbone.predict(x_t, LEVEL, conditioning, read_by(family, tokens_for(family)))
             plain = backbone.predict(x_t, LEVEL, conditioning)
             estimate = backbone.estimate_x0(x_t, prediction, LEVEL)
         assert not torch.allclose(prediction, plain, atol=1e-3)
@@ -114,7 +131,7 @@ def check_gradients_agree_with_finite_differences(family: SmallFamily) -> None:
         conditioning = backbone.encode_prompt(SHORT)
 
         def loss(tokens: torch.Tensor) -> torch.Tensor:
-            return (backbone.predict(x_t, LEVEL, conditioning, tokens) - target).square().mean()
+            return (backbone.predict(x_t, LEVEL, conditioning, read_by(family, tokens)) - target).square().mean()
 
         tokens = tokens_for(family).requires_grad_()
         loss(tokens).backward()
@@ -132,7 +149,7 @@ def check_blocks_computed_again_have_the_same_gradient(family: SmallFamily) -> N
         with opened(family, recompute=recompute) as backbone:
             x_t, _, _ = at_level(family, backbone)
             conditioning, tokens = backbone.encode_prompt(SHORT), tokens_for(family).requires_grad_()
-            backbone.predict(x_t, LEVEL, conditioning, tokens).square().mean().backward()
+            backbone.predict(x_t, LEVEL, conditioning, read_by(family, tokens)).square().mean().backward()
             assert backbone.recomputes is (recompute == "on")
             grads.append(tokens.grad)
     torch.testing.assert_close(grads[1], grads[0], rtol=1e-4, atol=1e-7)
@@ -161,7 +178,7 @@ def check_a_context_does_in_a_batch_what_it_does_alone(family: SmallFamily) -> N
         torch.testing.assert_close(together[0], alone, rtol=1e-3, atol=1e-4)
 
 
-@for_each(FAMILIES)
+@for_each(FAMILIES + APART)
 def check_captions_of_unequal_length_are_each_what_they_are_alone(family: SmallFamily) -> None:
     with opened(family) as backbone, torch.no_grad():
         x_t, _, _ = at_level(family, backbone)
@@ -169,10 +186,13 @@ def check_captions_of_unequal_length_are_each_what_they_are_alone(family: SmallF
         each = torch.stack([tokens_for(family, seed) for seed in range(3)]) if family.reads_tokens else None
         for trained in (None, each):
             together = backbone.predict(
-                x_t.expand(3, *x_t.shape[1:]), LEVEL.expand(3), cat(of_one_length(prompts)), trained
+                x_t.expand(3, *x_t.shape[1:]),
+                LEVEL.expand(3),
+                cat(of_one_length(prompts)),
+                None if trained is None else read_by(family, trained),
             )
             for row, prompt in enumerate(prompts):
-                alone = backbone.predict(x_t, LEVEL, prompt, None if trained is None else trained[row])
+                alone = backbone.predict(x_t, LEVEL, prompt, None if trained is None else read_by(family, trained[row]))
                 torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-3, atol=1e-4)
 
 
@@ -197,10 +217,8 @@ def check_chained_contexts_all_act_and_the_first_model_keeps_its_own(family: Sma
     first = patch_model(family.model(), one)
     [before] = denoised(first, prompt, x, 0.7)
     [chained] = denoised(patch_model(first, other), prompt, x, 0.7)
-    joined = ReferenceContext(
-        ContextTokens(torch.cat([one.positive.tokens, other.positive.tokens], dim=1)), info=one.info
-    )
-    [expected] = denoised(patch_model(family.model(), joined), prompt, x, 0.7)
+    together = context_of(family, torch.cat([one.positive.tokens, other.positive.tokens], dim=1))
+    [expected] = denoised(patch_model(family.model(), together), prompt, x, 0.7)
     torch.testing.assert_close(chained, expected, rtol=1e-4, atol=1e-4)
     assert torch.equal(before, denoised(first, prompt, x, 0.7)[0])
     assert not family.model().model_options["transformer_options"].get("patches")
@@ -223,3 +241,19 @@ def check_a_patched_model_trains_with_its_context(family: SmallFamily) -> None:
         estimate = backbone.estimate_x0(x_t, prediction, LEVEL)
     [expected] = denoised(patched, [encoded(family, SHORT)], x, sigma)
     torch.testing.assert_close(estimate, expected, rtol=1e-3, atol=1e-4)
+
+
+@for_each(APART)
+def check_a_prompt_keeps_its_whole_say_beside_an_attention_of_the_tokens_own(family: SmallFamily) -> None:
+    """Tokens whose values are zero take nothing from the prompt there, and something where they share its attention."""
+    x, prompt = latents(family), [encoded(family, SHORT)]
+    [plain] = denoised(family.model(), prompt, x, 0.7)
+    nothing = torch.zeros_like(tokens_for(family))
+    [apart] = denoised(patch_model(family.model(), context_of(family, nothing)), prompt, x, 0.7)
+    torch.testing.assert_close(apart, plain, rtol=1e-5, atol=1e-6)
+
+
+@for_each(tuple(family for family in JOINED if not token_family_of(family.model()).own_attention))
+def check_where_there_is_no_such_attention_a_context_that_has_one_is_refused(family: SmallFamily) -> None:
+    with raises(ValueError, "4 tokens with an attention of their own, expected none"):
+        patch_model(family.model(), context_of(replace(family, own=True), tokens_for(family)))

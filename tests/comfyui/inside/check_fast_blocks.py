@@ -41,7 +41,7 @@ def counted() -> Iterator[list[Kept]]:
     original, taken = fast_blocks.through_block, []
 
     def through_block(block, x, tokens, shared, kept):
-        taken.extend([] if tokens is None else [kept])
+        taken.extend([kept] if tokens.told_apart() else [])
         return original(block, x, tokens, shared, kept)
 
     fast_blocks.through_block = through_block
@@ -68,14 +68,15 @@ def ours(kept: list[Kept], model=None, precision: str = "fp32", **prompt) -> tup
 def gradient(
     backbone: ModelBackbone, kept: list[Kept] | None, rows: int = 2, used: int = 9, length: int = 512, count: int = 5
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prediction and gradient of the tokens."""
+    """Prediction and gradient of the tokens, half of which have an attention of their own."""
     if kept is not None:
         backbone.kept = lambda latents, adapters=False: kept
     latent = noise(rows, 16, 1, 12, 8, seed=FRESH)
     conditioning = Conditioning(padded_context(rows, used, length, seed=FRESH + 1))
     conditioning.vectors[0, used // 2 :] = 0  # rows differ in length
     tokens = noise(backbone.num_blocks, count, backbone.context_dim, seed=FRESH + 2).requires_grad_()
-    prediction = backbone.predict(latent, torch.linspace(0.2, 0.9, rows), conditioning, tokens)
+    beside = ContextTokens(tokens, own=count // 2).placed_at_level(0.5)
+    prediction = backbone.predict(latent, torch.linspace(0.2, 0.9, rows), conditioning, beside)
     (prediction * noise(*prediction.shape, seed=FRESH + 3)).sum().backward()
     return prediction.detach(), tokens.grad
 
@@ -114,7 +115,9 @@ def check_a_patch_in_the_blocks_is_obeyed() -> None:
 
 def check_a_context_on_the_wired_model_acts_on_the_fast_path_too() -> None:
     tokens = noise(10, 4, 1024, seed=FRESH + 7)
-    model = patch_model(anima(), ReferenceContext(ContextTokens(tokens), info=TrainingInfo(model_family="anima")))
+    model = patch_model(
+        anima(), ReferenceContext(ContextTokens(tokens, own=2), info=TrainingInfo(model_family="anima"))
+    )
     compare(ours([Kept.ALL] * 10, model), comfyuis(model), 1e-4, "context")
     assert off_by(comfyuis(), comfyuis(model)) > 0.01
 

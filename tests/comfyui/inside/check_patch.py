@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import torch
@@ -13,6 +14,7 @@ from anima_fast_train.nodes.anima.insertion import FreeSlots, insert_into_call
 from anima_fast_train.nodes.models.applied_context import Strength, carries_contexts, rows_of
 from anima_fast_train.nodes.models.patch import patch_model
 from anima_fast_train.nodes.models.token_source import TokenSet
+from anima_fast_train.training.trainables.combine import merge
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 from anima_fast_train.training.trainables.padding_slots import insert_tokens
@@ -22,9 +24,10 @@ POSITIVE_AND_NEGATIVE = [0, 1]
 
 
 def context_for(model: ModelPatcher, seed: int = 0, count: int = 4, with_negative: bool = False) -> ReferenceContext:
+    """Half of the tokens have an attention of their own."""
     blocks = len(model.model.diffusion_model.blocks)
-    negative = ContextTokens(noise(blocks, 2, 1024, seed=seed + 100)) if with_negative else None
-    positive = ContextTokens(noise(blocks, count, 1024, seed=seed))
+    negative = ContextTokens(noise(blocks, 2, 1024, seed=seed + 100), own=1) if with_negative else None
+    positive = ContextTokens(noise(blocks, count, 1024, seed=seed), own=count // 2)
     return ReferenceContext(positive, negative, TrainingInfo(model_family="anima"))
 
 
@@ -77,7 +80,7 @@ def check_scale_zero_is_the_unpatched_model_bit_by_bit() -> None:
 
 def check_scale_multiplies_the_tokens() -> None:
     context = context_for(anima())
-    doubled = ReferenceContext(ContextTokens(context.positive.tokens * 2), info=context.info)
+    doubled = replace(context, positive=replace(context.positive, tokens=context.positive.tokens * 2))
     assert torch.equal(
         predictions(patch_model(anima(), context, Strength(2.0))), predictions(patch_model(anima(), doubled))
     )
@@ -93,10 +96,9 @@ def check_the_model_that_came_in_is_not_touched() -> None:
 
 def check_chained_contexts_all_act() -> None:
     one, other = context_for(anima(), 0), context_for(anima(), 1, count=3)
-    together = torch.cat([one.positive.tokens, other.positive.tokens], dim=1)
-    joined = ReferenceContext(ContextTokens(together), info=one.info)
+    together = merge(one, other, 0.5, "concatenate")
     chained = predictions(patch_model(patch_model(anima(), one), other))
-    assert torch.equal(chained, predictions(patch_model(anima(), joined)))
+    assert torch.equal(chained, predictions(patch_model(anima(), together)))
     assert not torch.allclose(chained[0], predictions(patch_model(anima(), one))[0], atol=1e-3)
     assert not torch.allclose(chained[0], predictions(patch_model(anima(), other))[0], atol=1e-3)
 
@@ -147,6 +149,38 @@ def check_time_offsets_act_at_the_sigmas_they_were_trained_for() -> None:
     assert not torch.allclose(
         predictions(patched, 0.3), predictions(patch_model(anima(), high, apply_to="both"), 0.3), atol=1e-2
     )
+
+
+def check_another_override_of_attention_acts_below_ours() -> None:
+    """As nodes for faster attention put one there, before or after Patch Model."""
+    context, calls = context_for(anima()), []
+
+    def override(attend, *args, **more):
+        calls.append(1)
+        return attend(*args, **more)
+
+    def overridden(model: ModelPatcher) -> ModelPatcher:
+        model = model.clone()
+        model.model_options["transformer_options"]["optimized_attention_override"] = override
+        return model
+
+    expected = predictions(patch_model(anima(), context))
+    before = predictions(patch_model(overridden(anima()), context))
+    asked = len(calls)
+    after = predictions(overridden(patch_model(anima(), context)))
+    assert torch.equal(before, expected) and torch.equal(after, expected)
+    assert asked == 20 and len(calls) == 40, "each of ten blocks attends twice"
+
+
+def check_attention_that_asks_nobody_is_an_error_and_not_a_lost_context() -> None:
+    patched, module = patch_model(anima(), context_for(anima())), sys.modules["comfy.ldm.cosmos.predict2"]
+    original = module.optimized_attention
+    module.optimized_attention = lambda *args, **more: original(*args, **{**more, "transformer_options": {}})
+    try:
+        with raises(ValueError, "another node replaces the attention of this model"):
+            predictions(patched)
+    finally:
+        module.optimized_attention = original
 
 
 def check_a_prompt_without_padding_makes_room() -> None:

@@ -59,7 +59,8 @@ SDXL_UNET = {
 @dataclass(frozen=True)
 class SmallFamily:
     """latent: the shape of one row of latents. exact: whether ComfyUI runs rows of two prompts together that our patch
-    does not take apart, so that what it leaves alone keeps every bit."""
+    does not take apart, so that what it leaves alone keeps every bit. own: whether its tokens have an attention of
+    their own."""
 
     label: str
     model: Callable[[], ModelPatcher]
@@ -68,6 +69,7 @@ class SmallFamily:
     latent: tuple[int, ...]
     reads_tokens: bool = True
     exact: bool = True
+    own: bool = False
 
 
 def patcher(config: Any, state: dict[str, torch.Tensor], seed: int) -> ModelPatcher:

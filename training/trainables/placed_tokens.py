@@ -1,0 +1,41 @@
+"""Where the blocks of a model read tokens: in the prompt's own attention, or in one of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class PlacedTokens:
+    """Tokens [blocks,K,D], or [B,blocks,K,D] where rows differ; None for none. Of one block the axis of blocks is gone.
+
+    joined: read with the prompt, in one softmax, in which they take their share from its words. own: read in an
+    attention of their own, whose result is added to that of the prompt (decoupled, as image prompts are in IP-Adapter,
+    Ye 2023, 2308.06721); they share it with as many zero vectors as a prompt has, so that it begins near nothing.
+    """
+
+    own: Tensor | None = None
+    joined: Tensor | None = None
+
+    @property
+    def both(self) -> tuple[Tensor | None, Tensor | None]:
+        return self.own, self.joined
+
+    def told_apart(self) -> list[tuple[Tensor, bool]]:
+        """Those that are there, each with whether it has an attention of its own."""
+        return [(tokens, own) for tokens, own in zip(self.both, (True, False), strict=True) if tokens is not None]
+
+    def of_block(self, index: int) -> PlacedTokens:
+        return self.each(lambda tokens: tokens[..., index, :, :])
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> PlacedTokens:
+        """The same with each of the two changed that is there."""
+        return PlacedTokens(*(None if tokens is None else change(tokens) for tokens in self.both))
+
+
+def placed(tokens: Tensor | PlacedTokens | None) -> PlacedTokens:
+    """Tokens of which nothing is said are joined."""
+    return tokens if isinstance(tokens, PlacedTokens) else PlacedTokens(joined=tokens)
