@@ -66,7 +66,7 @@ def context_trainer(
     counted: Any = CountedBackbone(backbone, passes)  # below guidance, which asks it twice
     words: SaidWords | None = None
     if begin is not None:
-        begin.check_fits(backbone.num_blocks, backbone.context_dim, backbone.model_family)
+        begin.check_fits(backbone.num_blocks, backbone.context_dim, backbone.model_family, backbone.own_attention)
         begin, words = without_words(begin.with_blocks(backbone.num_blocks))
         settings = settings_to_continue(begin, settings)
     else:

@@ -84,12 +84,7 @@ def check_fits(model: ModelPatcher, context: ReferenceContext) -> None:
     """Raises ValueError where the model has no way in or the context was trained for another model."""
     family = token_family_of(model)
     ModelNoise(model.get_model_object("model_sampling"))
-    context.check_fits(*family.context_shape(model.model), family.name)
-    if context.own_tokens and not family.own_attention:
-        raise ValueError(
-            f"the context has {context.own_tokens} tokens with an attention of their own, expected none for "
-            f"{family.title}, which reads text and picture as one sequence"
-        )
+    context.check_fits(*family.context_shape(model.model), family.name, family.own_attention)
 
 
 def applied(

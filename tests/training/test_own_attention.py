@@ -88,6 +88,16 @@ def test_a_model_without_such_an_attention_reads_them_with_the_prompt() -> None:
     assert train_context_tokens(backbone, [tiny_reference(backbone)], SETTINGS).trained.positive.own == 0
 
 
+def test_such_a_model_does_not_go_on_from_a_context_that_has_one() -> None:
+    backbone = TinyBackbone()
+    first = train_context_tokens(backbone, [tiny_reference(backbone)], SETTINGS).trained
+    backbone.own_attention = False
+    with pytest.raises(
+        ValueError, match="the context has 3 tokens with an attention of their own, expected none for tiny"
+    ):
+        train_context_tokens(backbone, [tiny_reference(backbone)], SETTINGS, begin=first)
+
+
 def test_tokens_of_the_negative_prompt_have_one_too_and_a_run_goes_on_to_the_same(tmp_path: Path) -> None:
     settings = replace(SETTINGS, negative_tokens=2, time_ranges=2)
     backbone, plan = TinyBackbone(), CheckpointPlan(tmp_path / "run.safetensors", every=4)

@@ -120,9 +120,10 @@ class ReferenceContext:
             for name, tensor in part.tensors().items()
         }
 
-    def check_fits(self, num_blocks: int, context_dim: int, model_family: str) -> None:
-        """Raises one ValueError that names both shapes when the tokens were made for another model. Tokens of other
-        projects may be for its first blocks alone."""
+    def check_fits(self, num_blocks: int, context_dim: int, model_family: str, own_attention: bool = True) -> None:
+        """Raises one ValueError that names both shapes when the tokens were made for another model, and where they have
+        an attention of their own, for which that model has no place. Tokens of other projects may be for its first
+        blocks alone."""
         # A file that does not name its model is judged by its shape.
         trained_for = self.info.model_family or model_family
         blocks = max(self.num_blocks, num_blocks) if self.info.origin else self.num_blocks
@@ -130,6 +131,11 @@ class ReferenceContext:
             raise ValueError(
                 f"these context tokens are for {printable(trained_for)} with {self.num_blocks} blocks of width "
                 f"{self.context_dim}, expected {model_family} with {num_blocks} blocks of width {context_dim}"
+            )
+        if self.own_tokens and not own_attention:
+            raise ValueError(
+                f"the context has {self.own_tokens} tokens with an attention of their own, expected none for "
+                f"{model_family}, which reads text and picture as one sequence"
             )
 
     def with_blocks(self, blocks: int) -> ReferenceContext:
