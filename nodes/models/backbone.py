@@ -26,7 +26,7 @@ from ...training.conditioning import Conditioning
 from ...training.fast_path.block import Kept
 from ...training.fast_path.memory_plan import computed_again
 from ...training.run_options import Precision, Recompute
-from ...training.trainables.placed_tokens import PlacedTokens, placed
+from ...training.trainables.placed_tokens import Tokens, placed
 from ..anima.recompute import recompute_blocks
 from .cast_weights import weights_cast_again
 from .families import family_of
@@ -51,18 +51,16 @@ class ModelBackbone:
         """Raises ValueError where the model does not fit. Without clip and vae it only predicts."""
         self.family = family = family_of(model)
         self.model_family, self.size_multiple, self.guidance = family.name, family.size_multiple, family.guidance
-        self.scenery, self.subject_tags = family.scenery, family.subject_tags
+        self.scenery, self.subject_tags, self.own_attention = family.scenery, family.subject_tags, family.own_attention
         self.noise = ModelNoise(model.get_model_object("model_sampling"))
         self.model = training_clone(model, precision)
         self.level_shift, self.clip, self.vae = self.noise.level_shift, clip, vae
         self._was_loaded = is_loaded(self.model)
         self.num_blocks, self.context_dim = self.family.context_shape(model.model)
-        self.own_attention = family.own_attention
         self.recompute = recompute
         self.recomputes = False  # all blocks, whole
         self._free_bytes = 0.0
-        self._loaded = ExitStack()
-        self._training = False
+        self._loaded, self._training = ExitStack(), False
         self.on_phase: Callable[[str], None] = lambda words: None
         self.on_pass: Callable[[int], None] = lambda rows: None
 
@@ -117,11 +115,7 @@ class ModelBackbone:
         return adaptable_layers(self.model.model.diffusion_model, self.family.without_layers)
 
     def predict(
-        self,
-        x_t: Tensor,
-        level: Tensor,
-        conditioning: Conditioning,
-        trained: Tensor | PlacedTokens | Acting | None = None,
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tokens | Acting | None = None
     ) -> Tensor:
         """In the model's parametrisation, at x_t [B,C,h,w] or [B,C,1,h,w] and levels [B]; float32, computed in the
         precision of the model. trained: adapters, or tokens [blocks,K,D], or [B,blocks,K,D] where rows differ."""
@@ -134,8 +128,8 @@ class ModelBackbone:
         if kept is not None:
             options[KEPT] = kept
             self.recomputes = computed_again(kept) == 1
-        adapters: Acting | None = None if isinstance(trained, Tensor | PlacedTokens) else trained
-        if isinstance(trained, Tensor | PlacedTokens):
+        adapters: Acting | None = None if isinstance(trained, Tokens) else trained
+        if isinstance(trained, Tokens):
             tokens = placed(trained).each(lambda each: scale_gradient(each.to(x_t.device), 1 / scale))
             self.family.let_read(options, self.family.token_patch(TrainedTokens(tokens)))
         elif isinstance(trained, Adapters):

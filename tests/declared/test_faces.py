@@ -122,7 +122,9 @@ RECORD_OF_0_1 = json.loads(
 
 
 def test_a_checkpoint_of_version_0_1_has_the_same_record() -> None:
-    record = to_record(TrainingSettings(learning_rate="0.3", token_norm="raw", subject_words=""))
+    record = to_record(
+        TrainingSettings(learning_rate="0.3", token_norm="raw", subject_words="", token_attention="shared")
+    )
     assert record == {**RECORD_OF_0_1, **SETTINGS_OF_0_1}
     other = {**RECORD_OF_0_1, "cfg": 5.0, "attention_weight": 2.0, "of a later version": 1}
     known = TrainingSettings(guidance=5.0, emphasis_weight=2.0, learning_rate="0.3")

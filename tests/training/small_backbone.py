@@ -11,7 +11,7 @@ from anima_fast_train.training import EncodedReference
 from anima_fast_train.training.conditioning import Conditioning
 from anima_fast_train.training.diffusion.parametrisation import RectifiedFlow
 from anima_fast_train.training.trainables.padding_slots import before_zeros, insert_tokens
-from anima_fast_train.training.trainables.placed_tokens import PlacedTokens, placed
+from anima_fast_train.training.trainables.placed_tokens import Tokens, placed
 
 CHANNELS, WIDTH, BLOCKS = 4, 6, 2
 
@@ -48,9 +48,7 @@ class TinyBackbone(RectifiedFlow):
             vectors[0, place] = torch.randn(WIDTH, generator=torch.Generator().manual_seed(ord(letter)))
         return Conditioning(vectors)
 
-    def predict(
-        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | PlacedTokens | None = None
-    ) -> Tensor:
+    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tokens | None = None) -> Tensor:
         self.calls += 1
         cells = x_t.flatten(2).transpose(1, 2)  # BNC
         out = cells @ self.mix

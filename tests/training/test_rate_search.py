@@ -15,6 +15,7 @@ from anima_fast_train.training import EncodedReference, TrainingSettings, train_
 from anima_fast_train.training.conditioning import Conditioning
 from anima_fast_train.training.rate_search import STEPS, turn_of
 from anima_fast_train.training.train_context import context_trainer
+from anima_fast_train.training.trainables.placed_tokens import PlacedTokens, placed
 
 SETTINGS = TrainingSettings(steps=40, num_tokens=3, batch_size=3, noise_pool=32, evaluations=2)
 
@@ -74,8 +75,10 @@ def test_the_search_leaves_no_trace() -> None:
 class Steep(TinyBackbone):
     """Answers tokens a thousand times as strongly."""
 
-    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | None = None) -> Tensor:
-        return super().predict(x_t, level, conditioning, None if trained is None else 1000 * trained)
+    def predict(
+        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: PlacedTokens | None = None
+    ) -> Tensor:
+        return super().predict(x_t, level, conditioning, placed(trained).each(lambda tokens: 1000 * tokens))
 
 
 def test_a_model_that_answers_strongly_gets_a_small_rate() -> None:

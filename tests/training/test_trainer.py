@@ -22,6 +22,7 @@ from anima_fast_train.training import (
 )
 from anima_fast_train.training.miniature.backbone import MiniatureBackbone
 from anima_fast_train.training.train_context import context_trainer
+from anima_fast_train.training.trainables.placed_tokens import placed
 
 MakeReference = Callable[..., EncodedReference]
 # What the tests count on is written out, so that tuning the defaults leaves them alone.
@@ -66,10 +67,11 @@ class Unsteady:
 
     def predict(self, x_t: Tensor, level: Tensor, conditioning: Any, trained: Any = None) -> Tensor:
         prediction = self._backbone.predict(x_t, level, conditioning, trained)
-        if trained is None or not trained.requires_grad:
+        learned = [tokens for tokens, _ in placed(trained).told_apart() if tokens.requires_grad]
+        if not learned:
             return prediction
         self.steps += 1
-        too_large = not bool(trained.detach().abs().max() <= self._limit)
+        too_large = not all(bool(tokens.detach().abs().max() <= self._limit) for tokens in learned)
         return prediction * math.nan if self.steps in self._broken or too_large else prediction
 
 
@@ -265,7 +267,9 @@ def test_each_step_reports_loss_rate_picture_and_context(tiny: Any, encoded: Mak
 
 def test_the_context_holds_the_best_tokens_that_were_measured(tiny: Any, encoded: MakeReference) -> None:
     result = train_context_tokens(
-        tiny, [encoded()], replace(STEADY, steps=40, evaluations=10, learning_rate="0.1:0.5, 2")
+        tiny,
+        [encoded()],
+        replace(STEADY, steps=40, evaluations=10, learning_rate="0.1:0.5, 2", token_attention="shared"),
     )
     measured = {
         step: evaluation.inside + max(0, evaluation.outside - result.before.outside)

@@ -16,7 +16,7 @@ from ..conditioning import Conditioning, repeat_to_common_multiple
 from ..diffusion.parametrisation import Epsilon
 from ..embeddings.word_vectors import WordVectors
 from ..miniature.backbone import MiniatureBackbone
-from ..trainables.placed_tokens import PlacedTokens
+from ..trainables.placed_tokens import Tokens
 from .schedule import noise_table, timestep_of
 from .unet import SmallUNet, UNetSize
 
@@ -58,7 +58,7 @@ class EpsilonBackbone(Epsilon):
         x_t: Tensor,
         level: Tensor,
         conditioning: Conditioning,
-        trained: Tensor | PlacedTokens | Adapters | WordVectors | None = None,
+        trained: Tokens | Adapters | WordVectors | None = None,
     ) -> Tensor:
         asked = (self.model_input(x_t, level), timestep_of(level))
         if isinstance(trained, WordVectors):

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from ..miniature.architecture import attend, sinusoids
 from ..trainables.padding_slots import before_zeros
-from ..trainables.placed_tokens import PlacedTokens, placed
+from ..trainables.placed_tokens import PlacedTokens, Tokens, placed
 
 _GROUPS = 32
 
@@ -202,9 +202,7 @@ class SmallUNet(nn.Module):
             assert isinstance(ending.weight, Tensor)
             nn.init.zeros_(ending.weight)
 
-    def forward(
-        self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tensor | PlacedTokens | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tokens | None = None) -> Tensor:
         """x [B,C,h,w] with sides that halve without a rest at each level; timestep [B]; context [B,L,D];
         tokens [blocks,K,D] or [B,blocks,K,D] follow each block's own context, or stand before L zeros where they have
         an attention of their own."""

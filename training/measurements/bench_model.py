@@ -17,7 +17,7 @@ from ..fast_path.prompt_rows import prompt_rows
 from ..miniature.architecture import MiniatureTransformer, TransformerSize
 from ..miniature.fast_forward import fast_forward
 from ..references.encode import EncodedReference
-from ..trainables.placed_tokens import PlacedTokens
+from ..trainables.placed_tokens import Tokens
 
 ANIMA = TransformerSize(
     model_channels=2048, num_blocks=28, num_heads=16, crossattn_emb_channels=1024, adaln_lora_dim=256
@@ -114,9 +114,7 @@ class RandomBackbone(RectifiedFlow):
         vectors[:, :WORDS] = torch.randn(WORDS, self.context_dim, generator=torch.Generator().manual_seed(SEED))
         return Conditioning(vectors.to(self.device)).knowing()
 
-    def predict(
-        self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tensor | PlacedTokens | None = None
-    ) -> Tensor:
+    def predict(self, x_t: Tensor, level: Tensor, conditioning: Conditioning, trained: Tokens | None = None) -> Tensor:
         dtype = self.preset.dtype
         seen = x_t.to(dtype), level * TIMESTEP_SCALE, conditioning.vectors.to(dtype)
         if self.plain:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..trainables.padding_slots import before_zeros, free_slots, insert_tokens
-from ..trainables.placed_tokens import PlacedTokens, placed
+from ..trainables.placed_tokens import Tokens, placed
 
 WRITTEN_OUT_KEYS = 256
 
@@ -196,9 +196,7 @@ class MiniatureTransformer(nn.Module):
             else:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(
-        self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tensor | PlacedTokens | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, timestep: Tensor, context: Tensor, tokens: Tokens | None = None) -> Tensor:
         """x [B,C,h,w] or [B,C,1,h,w] with even h and w; timestep [B]; context [B,L,D], zero padded;
         tokens [blocks,K,D] or [B,blocks,K,D] take padding slots of each block's own context, or stand before L zeros
         where they have an attention of their own."""

@@ -21,7 +21,7 @@ from ..conditioning import Conditioning, cat
 from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
 from ..references.caption import with_tags
-from ..trainables.placed_tokens import PlacedTokens
+from ..trainables.placed_tokens import Tokens
 from ..trainables.trainable import Trained
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import CHANNELS, Autoencoder
@@ -93,7 +93,7 @@ class MiniatureBackbone(RectifiedFlow):
         x_t: Tensor,
         level: Tensor,
         conditioning: Conditioning,
-        trained: Tensor | PlacedTokens | Adapters | None = None,
+        trained: Tokens | Adapters | None = None,
     ) -> Tensor:
         seen = x_t, level * TIMESTEP_SCALE, conditioning.vectors, conditioning.used_length()
         if not isinstance(trained, Adapters):

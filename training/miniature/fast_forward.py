@@ -13,7 +13,7 @@ from torch.nn import functional
 from ..fast_path.block import Kept, Pass, through_block
 from ..fast_path.prompt_rows import prompt_rows
 from ..fast_path.rotary import normed_and_rotated
-from ..trainables.placed_tokens import PlacedTokens, placed
+from ..trainables.placed_tokens import Tokens, placed
 from .architecture import MiniatureTransformer, rotary_positions
 
 
@@ -23,7 +23,7 @@ def fast_forward(
     timestep: Tensor,
     context: Tensor,
     used: int,
-    tokens: Tensor | PlacedTokens | None = None,
+    tokens: Tokens | None = None,
     kept: Sequence[Kept] | None = None,
 ) -> Tensor:
     """As MiniatureTransformer.forward of frozen weights. used: how many vectors of context are not padding; kept: what

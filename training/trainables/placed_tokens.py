@@ -36,6 +36,9 @@ class PlacedTokens:
         return PlacedTokens(*(None if tokens is None else change(tokens) for tokens in self.both))
 
 
-def placed(tokens: Tensor | PlacedTokens | None) -> PlacedTokens:
+Tokens = Tensor | PlacedTokens
+
+
+def placed(tokens: Tokens | None) -> PlacedTokens:
     """Tokens of which nothing is said are joined."""
     return tokens if isinstance(tokens, PlacedTokens) else PlacedTokens(joined=tokens)
