@@ -8,6 +8,7 @@ that call reads apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,17 +23,17 @@ OVERRIDE = "optimized_attention_override"
 
 def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
     """A wrapper of ComfyUI's DIFFUSION_MODEL for a network whose patches of this name may be a `TokenPatch`."""
+    return partial(_beside_prompt, patch_name)  # which can be compared, as a function made here could not
 
-    def beside_prompt(executor: Any, *args: Any, **more: Any) -> Tensor:
-        options = more.get("transformer_options", {})
-        if not any(isinstance(patch, TokenPatch) for patch in options.get("patches", {}).get(patch_name, ())):
-            return executor(*args, **more)
-        own = OwnAttention(executor.class_obj, options.get(OVERRIDE))
-        output = executor(*args, **{**more, "transformer_options": {**options, OVERRIDE: own, KEY: own}})
-        own.check_read()
-        return output
 
-    return beside_prompt
+def _beside_prompt(patch_name: str, executor: Any, *args: Any, **more: Any) -> Tensor:
+    options = more.get("transformer_options", {})
+    if not any(isinstance(patch, TokenPatch) for patch in options.get("patches", {}).get(patch_name, ())):
+        return executor(*args, **more)
+    own = OwnAttention(executor.class_obj, options.get(OVERRIDE))
+    output = executor(*args, **{**more, "transformer_options": {**options, OVERRIDE: own, KEY: own}})
+    own.check_read()
+    return output
 
 
 def read_apart(sets: Sequence[TokenSet], prompt: Tensor, extra_options: dict[str, Any]) -> None:

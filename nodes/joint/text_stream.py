@@ -7,6 +7,7 @@ the other: so no row has to be told by a mask which of the others' tokens it is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -20,39 +21,38 @@ from ..models.token_source import without_sources
 def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
     """A wrapper of ComfyUI's DIFFUSION_MODEL that lets the text be followed by what stands under this name among the
     patches."""
+    return partial(_follow_prompt, patch_name)  # which can be compared, as a function made here could not
 
-    def follow_prompt(
-        executor: Any,
-        x: Tensor,
-        timestep: Tensor,
-        context: Tensor,
-        guidance: Tensor | None = None,
-        control: Any = None,
-        transformer_options: dict[str, Any] = {},  # noqa: B006  # as ComfyUI calls it; only read
-        **more: Any,
-    ) -> Tensor:
-        options, sources = without_sources(transformer_options, patch_name)
-        batch = len(x)
-        sets = [each for source in sources for each in source.sets(0, batch, context, transformer_options)]
-        taken = [tuple(each.rows[row] for each in sets) for row in range(batch)]
-        outputs = []
-        for chosen, run in groupby(range(batch), key=taken.__getitem__):
-            rows = list(run)
-            part = slice(rows[0], rows[-1] + 1)
-            tokens = [
-                (each.tokens[part] if each.tokens.ndim == 3 else each.tokens[None]).to(context)
-                for each, is_taken in zip(sets, chosen, strict=True)
-                if is_taken
-            ]
-            own = {name: part_of(value, part, batch) for name, value in more.items()}
-            given = part_of((x, timestep, guidance, control), part, batch)
-            text, own["attention_mask"] = followed(context[part], tokens, own.get("attention_mask"))
-            outputs.append(
-                executor(given[0], given[1], text, given[2], given[3], options_for(options, part, batch), **own)
-            )
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
-    return follow_prompt
+def _follow_prompt(
+    patch_name: str,
+    executor: Any,
+    x: Tensor,
+    timestep: Tensor,
+    context: Tensor,
+    guidance: Tensor | None = None,
+    control: Any = None,
+    transformer_options: dict[str, Any] = {},  # noqa: B006  # as ComfyUI calls it; only read
+    **more: Any,
+) -> Tensor:
+    options, sources = without_sources(transformer_options, patch_name)
+    batch = len(x)
+    sets = [each for source in sources for each in source.sets(0, batch, context, transformer_options)]
+    taken = [tuple(each.rows[row] for each in sets) for row in range(batch)]
+    outputs = []
+    for chosen, run in groupby(range(batch), key=taken.__getitem__):
+        rows = list(run)
+        part = slice(rows[0], rows[-1] + 1)
+        tokens = [
+            (each.tokens[part] if each.tokens.ndim == 3 else each.tokens[None]).to(context)
+            for each, is_taken in zip(sets, chosen, strict=True)
+            if is_taken
+        ]
+        own = {name: part_of(value, part, batch) for name, value in more.items()}
+        given = part_of((x, timestep, guidance, control), part, batch)
+        text, own["attention_mask"] = followed(context[part], tokens, own.get("attention_mask"))
+        outputs.append(executor(given[0], given[1], text, given[2], given[3], options_for(options, part, batch), **own))
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
 def followed(context: Tensor, tokens: list[Tensor], mask: Tensor | None) -> tuple[Tensor, Tensor | None]:

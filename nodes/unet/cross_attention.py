@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -47,32 +48,33 @@ def cross_attentions(unet: Any) -> dict[Place, Any]:
 def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
     """A wrapper of ComfyUI's DIFFUSION_MODEL that lets all cross-attentions read what stands under this name among the
     patches, whatever other nodes have done to them, before or after."""
+    return partial(_read_beside_prompt, patch_name)  # which can be compared, as a function made here could not
 
-    def read_beside_prompt(
-        executor: Any,
-        x: Tensor,
-        timesteps: Tensor,
-        context: Tensor,
-        y: Tensor | None = None,
-        control: Any = None,
-        transformer_options: dict[str, Any] = {},  # noqa: B006  # as ComfyUI calls it; only read
-        **more: Any,
-    ) -> Tensor:
-        options, sources = without_sources(transformer_options, patch_name)
-        if sources:
-            replaced = dict(options.get("patches_replace", {}))
-            others, repeats = replaced.get("attn2", {}), repeats_of(context)
-            replaced["attn2"] = {
-                **others,
-                **{
-                    place: BesidePrompt(attention, number, sources, repeats, others.get(place, others.get(place[:2])))
-                    for number, (place, attention) in enumerate(cross_attentions(executor.class_obj).items())
-                },
-            }
-            options["patches_replace"] = replaced
-        return executor(x, timesteps, context, y, control, options, **more)
 
-    return read_beside_prompt
+def _read_beside_prompt(
+    patch_name: str,
+    executor: Any,
+    x: Tensor,
+    timesteps: Tensor,
+    context: Tensor,
+    y: Tensor | None = None,
+    control: Any = None,
+    transformer_options: dict[str, Any] = {},  # noqa: B006  # as ComfyUI calls it; only read
+    **more: Any,
+) -> Tensor:
+    options, sources = without_sources(transformer_options, patch_name)
+    if sources:
+        replaced = dict(options.get("patches_replace", {}))
+        others, repeats = replaced.get("attn2", {}), repeats_of(context)
+        replaced["attn2"] = {
+            **others,
+            **{
+                place: BesidePrompt(attention, number, sources, repeats, others.get(place, others.get(place[:2])))
+                for number, (place, attention) in enumerate(cross_attentions(executor.class_obj).items())
+            },
+        }
+        options["patches_replace"] = replaced
+    return executor(x, timesteps, context, y, control, options, **more)
 
 
 def repeats_of(context: Tensor) -> tuple[int, ...]:

@@ -271,12 +271,6 @@ MISTAKES = {
     "rate below zero": Mistake(
         "the learning rate is below zero", lambda: trained(learning_rate="-0.1"), "learning rate"
     ),
-    "rate far too high": Mistake(
-        "the learning rate is a thousand times too high",
-        lambda: trained(learning_rate="3000", train_steps=12),
-        "diverged",
-        IN_INFO,
-    ),
     "rate far too low": Mistake(
         "the learning rate is a thousand times too low",
         lambda: trained(learning_rate="0.0000001"),

@@ -16,7 +16,9 @@ from anima_fast_train.nodes.models.backbone import ModelBackbone, training_backb
 from anima_fast_train.nodes.models.conditioning import apply_to_conditioning
 from anima_fast_train.nodes.models.families import token_family_of
 from anima_fast_train.nodes.models.patch import patch_model
+from anima_fast_train.nodes.recent.run_key import comparable
 from anima_fast_train.training.conditioning import cat, of_one_length
+from anima_fast_train.training.files.fingerprint import digest_of
 from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 from anima_fast_train.training.trainables.placed_tokens import PlacedTokens
@@ -229,6 +231,15 @@ def check_scale_zero_is_the_model_bit_by_bit(family: SmallFamily) -> None:
     x, prompt = latents(family), [encoded(family, SHORT)]
     patched = patch_model(family.model(), context_for(family), Strength(0.0))
     assert torch.equal(denoised(family.model(), prompt, x, 0.7)[0], denoised(patched, prompt, x, 0.7)[0])
+
+
+@for_each(READERS)
+def check_a_model_with_a_context_is_told_from_one_with_another(family: SmallFamily) -> None:
+    """By which a finished training is found again."""
+    contexts = [context_for(family, seed) for seed in (5, 5, 6)]
+    options = [comparable(patch_model(family.model(), each).model_options["transformer_options"]) for each in contexts]
+    first, same, other = map(digest_of, options)
+    assert first == same != other
 
 
 @for_each(READERS)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +27,7 @@ from check_conditioning import STEPS, assert_same, prompt, sampled
 from check_patch import context_for
 from comfy.model_patcher import ModelPatcher
 from safetensors.torch import save_file
-from small_models import Skipped, anima
+from small_models import Skipped, anima, raises
 
 from anima_fast_train.nodes.models.patch import patch_model
 from anima_fast_train.training.trainables.context_file import ReferenceContext
@@ -111,7 +112,11 @@ def check_imported_tokens_act_as_with_the_loader_of_their_project() -> None:
 
 def check_what_we_write_acts_with_the_loader_of_the_other_project() -> None:
     with file_of() as path:
-        for context in (context_for(anima()), load_context(path)):
+        trained = context_for(anima())
+        with raises(ValueError, "expected one that was trained with token_attention 'shared'"):
+            to_soft_tokens(trained)
+        shared = replace(trained, positive=replace(trained.positive, own=0))
+        for context in (shared, load_context(path)):
             exported = path.with_name(f"{context.num_blocks}.safetensors")
             exported.write_bytes(to_soft_tokens(context))
             model = anima().clone()

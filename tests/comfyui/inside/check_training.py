@@ -20,6 +20,7 @@ from anima_fast_train.training.references.reference import make_reference
 from anima_fast_train.training.references.subject_tags import TagGroup
 from anima_fast_train.training.run_options import RecentSettings
 from anima_fast_train.training.settings import TrainingSettings
+from anima_fast_train.training.trainables.placed_tokens import placed
 from anima_fast_train.training.trainables.token_trainable import prompt_vectors
 
 ANEW = TrainingOptions(recent=RecentSettings(keep_recent=0))  # or the second run would be the first one, found again
@@ -72,7 +73,8 @@ def run_out_of_memory(backbone: ModelBackbone, from_call: int) -> None:
     def failing(x_t, sigma, context, tokens=None):
         prediction = predict(x_t, sigma, context, tokens)
         calls.append(tokens is not None)
-        if sum(calls) >= from_call and tokens is not None and tokens.requires_grad and not backbone.recomputes:
+        learned = any(each.requires_grad for each, _ in placed(tokens).told_apart())
+        if sum(calls) >= from_call and learned and not backbone.recomputes:
             raise torch.OutOfMemoryError
         return prediction
 
