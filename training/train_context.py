@@ -73,11 +73,9 @@ def context_trainer(
         text = words_of_run(lambda: words_beside_prompts(counted, references, settings), passes, resume)
         words = SaidWords(text, prompt_vectors(backbone, text, "subject_words")) if text else None
     generator = torch.Generator().manual_seed(settings.seed)
-    # Of their own, so that the noises of a run do not depend on how many numbers tokens begin with.
-    beginning = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
     start = prompt_vectors(backbone, settings.init_text) if settings.init_text else None
     prompts = [reference.conditioning for reference in references]
     unit = 1.0 if settings.token_norm == "raw" else unit_of_prompts(prompts)
-    tokens = TokenTrainable(backbone, settings, beginning, references[0].latent.device, start, unit, begin, words)
+    tokens = TokenTrainable(backbone, settings, generator, references[0].latent.device, start, unit, begin, words)
     model: Backbone = GuidedBackbone(counted, settings.guidance) if settings.negative_tokens else counted
     return Trainer(model, tokens, references, settings, generator, passes, words.text if words else "")
