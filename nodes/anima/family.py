@@ -11,7 +11,6 @@ import comfy.model_base
 import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
 from ...training.conditioning import Conditioning, pad_with_zeros
@@ -22,7 +21,7 @@ from ..models.tag_scenery import SCENERY
 from ..models.token_source import TokenPatch, TokenSource
 from .fast_blocks import FastBlocks, activations, prompt_option
 from .insertion import PaddingPatch
-from .own_attention import KEY, wrapper_for
+from .own_attention import read_beside_prompt
 from .rotary import differentiable_rotary
 
 
@@ -40,6 +39,7 @@ class Anima(ModelFamily):
     guidance = 4.0
     patch_name = "attn2_patch"
     own_attention = True
+    reader = staticmethod(read_beside_prompt)
     encodes_with_model = True
     without_layers = ("llm_adapter",)
     oldest_comfyui = "0.29"
@@ -94,11 +94,6 @@ class Anima(ModelFamily):
 
     def token_patch(self, source: TokenSource) -> TokenPatch:
         return PaddingPatch(source)
-
-    def let_read(self, options: dict[str, Any], patch: TokenPatch) -> None:
-        super().let_read(options, patch)
-        wrappers = options.setdefault("wrappers", {}).setdefault(WrappersMP.DIFFUSION_MODEL, {})
-        wrappers[KEY] = [wrapper_for(self.patch_name)]  # one for all patches
 
 
 def check_calls_attn2_patch(diffusion_model: Any, title: str, oldest_comfyui: str) -> None:

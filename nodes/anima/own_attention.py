@@ -8,25 +8,20 @@ that call reads apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...training.fast_path.prompt_rows import PromptRows, attend_to_prompt
+from ...training.fast_path.prompt_rows import attend_to_prompt, before_counted_zeros
 from ..models.token_source import TokenPatch, TokenSet
 
-KEY = "anima_fast_train_own"  # in transformer_options and among ComfyUI's wrappers
+KEY = "anima_fast_train_own"  # in transformer_options
 OVERRIDE = "optimized_attention_override"
 
 
-def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
-    """A wrapper of ComfyUI's DIFFUSION_MODEL for a network whose patches of this name may be a `TokenPatch`."""
-    return partial(_beside_prompt, patch_name)  # which can be compared, as a function made here could not
-
-
-def _beside_prompt(patch_name: str, executor: Any, *args: Any, **more: Any) -> Tensor:
+def read_beside_prompt(patch_name: str, executor: Any, *args: Any, **more: Any) -> Tensor:
+    """The `ModelFamily.reader` of a network whose patches of this name may be a `TokenPatch`."""
     options = more.get("transformer_options", {})
     if not any(isinstance(patch, TokenPatch) for patch in options.get("patches", {}).get(patch_name, ())):
         return executor(*args, **more)
@@ -93,7 +88,7 @@ def _attended(attention: Any, q: Tensor, sets: Sequence[TokenSet], rows: list[in
     """q [B,H,S,d] -> [rows,S,H*d]."""
     index = slice(None) if len(rows) == len(q) else rows
     tokens = torch.cat([each.tokens.to(q).expand(len(q), -1, -1)[index] for each in sets], dim=1)
-    read, bias = PromptRows(tokens[:, :0], zeros).apart_from(tokens)
+    read, bias = before_counted_zeros(tokens, zeros)
     k, v = (project(read).unflatten(-1, (attention.n_heads, -1)) for project in (attention.k_proj, attention.v_proj))
     k, v = attention.k_norm(k).transpose(1, 2), attention.v_norm(v).transpose(1, 2)
     return attend_to_prompt(q[index], k, v, bias).transpose(1, 2).flatten(2)

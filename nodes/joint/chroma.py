@@ -9,15 +9,13 @@ from typing import Any
 import comfy.model_base
 import torch
 from comfy.model_base import BaseModel
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
 from ...training.conditioning import Conditioning
 from ..models.requirements import check_clip, check_vae
-from ..models.token_source import TokenPatch
 from .family import JointFamily, positions_of, text_mask
 from .in_place import differentiable_blocks
-from .text_stream import wrapper_for
+from .text_stream import follow_prompt
 
 # Kept by a block for the backward pass, in tensors of the size of the sequence.
 TENSORS_PER_DOUBLE, TENSORS_PER_SINGLE = 24, 18
@@ -52,6 +50,7 @@ class Chroma(FluxLike):
     clip_file = "t5xxl_fp16.safetensors"
     vae_file = "ae.safetensors"
     guidance = 4.0
+    reader = staticmethod(follow_prompt)
 
     def recognises(self, base: BaseModel) -> bool:
         return type(base) is getattr(comfy.model_base, "Chroma", None)
@@ -67,11 +66,6 @@ class Chroma(FluxLike):
         # Told of no guidance, as in sampling.
         none = torch.zeros(len(x), device=x.device)
         return base.diffusion_model(x, timestep, vectors, none, None, options, attention_mask=mask)
-
-    def let_read(self, options: dict[str, Any], patch: TokenPatch) -> None:
-        super().let_read(options, patch)
-        wrappers = options.setdefault("wrappers", {}).setdefault(WrappersMP.DIFFUSION_MODEL, {})
-        wrappers[self.patch_name] = [wrapper_for(self.patch_name)]  # one for all patches
 
 
 CHROMA = Chroma()

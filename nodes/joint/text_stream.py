@@ -6,8 +6,6 @@ the other: so no row has to be told by a mask which of the others' tokens it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -18,13 +16,7 @@ from ..models.batch_parts import options_for, part_of
 from ..models.token_source import without_sources
 
 
-def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
-    """A wrapper of ComfyUI's DIFFUSION_MODEL that lets the text be followed by what stands under this name among the
-    patches."""
-    return partial(_follow_prompt, patch_name)  # which can be compared, as a function made here could not
-
-
-def _follow_prompt(
+def follow_prompt(
     patch_name: str,
     executor: Any,
     x: Tensor,
@@ -35,6 +27,7 @@ def _follow_prompt(
     transformer_options: dict[str, Any] = {},  # noqa: B006  # as ComfyUI calls it; only read
     **more: Any,
 ) -> Tensor:
+    """The `ModelFamily.reader` that lets the text be followed by what stands under this name among the patches."""
     options, sources = without_sources(transformer_options, patch_name)
     batch = len(x)
     sets = [each for source in sources for each in source.sets(0, batch, context, transformer_options)]

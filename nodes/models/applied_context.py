@@ -124,7 +124,7 @@ class ContextReader:
             factor = context.factor(sigma)
             for part in context.parts if factor else ():
                 taken = rows_of(part.prompt, options["cond_or_uncond"], rows)
-                for blocks, own in part.at(level).told_apart() if any(taken) else ():
+                for blocks, own in part.at(level).by_attention() if any(taken) else ():
                     if block < len(blocks):  # tokens of other projects may be for the first blocks alone
                         tokens = self._like(blocks, like)[block]
                         sets.append(TokenSet(tokens if factor == 1 else tokens * factor, taken, own))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
 from ...masking.framing import Framing
@@ -23,6 +25,7 @@ from .token_source import TokenPatch, TokenSource
 
 # In transformer_options: what each block keeps for the backward pass.
 KEPT = "anima_fast_train_kept"
+READER = "anima_fast_train"  # among ComfyUI's wrappers
 # A latent cell of all of them is so many pixels a side.
 CELL_PIXELS = 8
 # Vectors of a prompt, and how many of them are words.
@@ -36,9 +39,10 @@ class ModelFamily(ABC):
     sides are multiples of `size_multiple` pixels. to_one_length: how its prompts share a batch. scenery: the
     backgrounds it knows; subject_tags: its words for how a subject looks; guidance: with which it is usually sampled.
     reads_tokens: whether context tokens have a way in; own_attention: whether they can have an attention of their own.
-    encodes_with_model: whether prompts go through a part of the
-    model after the text encoder. without_layers: parts of its network, by name, that a prediction does not pass
-    through, so that no adapter can learn there.
+    reader: a wrapper of ComfyUI's DIFFUSION_MODEL that lets the network read them, given `patch_name` before all that
+    ComfyUI gives; None where a patch needs none. encodes_with_model: whether prompts go through a part of the model
+    after the text encoder. without_layers: parts of its network, by name, that a prediction does not pass through, so
+    that no adapter can learn there.
     """
 
     name: str
@@ -53,6 +57,7 @@ class ModelFamily(ABC):
     subject_tags: SubjectTags = SUBJECT_TAGS
     reads_tokens: bool = True
     own_attention: bool = False
+    reader: Callable[..., Tensor] | None = None
     encodes_with_model: bool = False
     without_layers: tuple[str, ...] = ()
     patch_name: str = "anima_fast_train"  # under which its TokenPatch stands among ComfyUI's patches
@@ -126,5 +131,9 @@ class ModelFamily(ABC):
         return TokenPatch(source)
 
     def let_read(self, options: dict[str, Any], patch: TokenPatch) -> None:
-        """Adds the patch to ComfyUI's transformer_options, with whatever else it needs there."""
+        """Adds the patch to ComfyUI's transformer_options, and the reader, one for all patches."""
         options.setdefault("patches", {}).setdefault(self.patch_name, []).append(patch)
+        if self.reader is not None:
+            wrappers = options.setdefault("wrappers", {}).setdefault(WrappersMP.DIFFUSION_MODEL, {})
+            # A partial can be compared with that of another model, as a function made here could not.
+            wrappers[READER] = [partial(self.reader, self.patch_name)]

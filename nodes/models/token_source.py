@@ -38,7 +38,7 @@ class TrainedTokens:
         self._tokens = tokens
 
     def sets(self, block: int, rows: int, like: Tensor, options: dict[str, Any]) -> list[TokenSet]:
-        return [TokenSet(tokens, (True,) * rows, own) for tokens, own in self._tokens.of_block(block).told_apart()]
+        return [TokenSet(tokens, (True,) * rows, own) for tokens, own in self._tokens.of_block(block).by_attention()]
 
     def forget(self) -> None: ...
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -20,7 +19,7 @@ from comfy.ldm.modules import attention as comfy_attention
 from comfy.ldm.modules.attention import SpatialTransformer
 from torch import Tensor
 
-from ...training.fast_path.prompt_rows import PromptRows, attend_to_prompt
+from ...training.fast_path.prompt_rows import attend_to_prompt, before_counted_zeros
 from ..models.batch_parts import options_for
 from ..models.token_source import TokenSet, TokenSource, without_sources
 
@@ -45,13 +44,7 @@ def cross_attentions(unet: Any) -> dict[Place, Any]:
     }
 
 
-def wrapper_for(patch_name: str) -> Callable[..., Tensor]:
-    """A wrapper of ComfyUI's DIFFUSION_MODEL that lets all cross-attentions read what stands under this name among the
-    patches, whatever other nodes have done to them, before or after."""
-    return partial(_read_beside_prompt, patch_name)  # which can be compared, as a function made here could not
-
-
-def _read_beside_prompt(
+def read_beside_prompt(
     patch_name: str,
     executor: Any,
     x: Tensor,
@@ -62,6 +55,8 @@ def _read_beside_prompt(
     transformer_options: dict[str, Any] = {},  # noqa: B006  # as ComfyUI calls it; only read
     **more: Any,
 ) -> Tensor:
+    """The `ModelFamily.reader` that lets all cross-attentions read what stands under this name among the patches,
+    whatever other nodes have done to them, before or after."""
     options, sources = without_sources(transformer_options, patch_name)
     if sources:
         replaced = dict(options.get("patches_replace", {}))
@@ -145,7 +140,7 @@ class BesidePrompt:
     def _attend_to_own(self, q: Tensor, tokens: Sequence[Tensor], heads: int) -> Tensor:
         """q [B,N,D]; tokens: [1 or B,K,D] each, which share one attention."""
         together = torch.cat([each.expand(len(q), -1, -1) for each in tokens], dim=1)
-        read, bias = PromptRows(together[:, :0], CHUNK).apart_from(together)
+        read, bias = before_counted_zeros(together, CHUNK)
         parts = (q, self.attention.to_k(read), self.attention.to_v(read))
         q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in parts)
         return attend_to_prompt(q, k, v, bias).transpose(1, 2).flatten(2)

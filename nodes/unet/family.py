@@ -10,16 +10,14 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from comfy.model_base import BaseModel
 from comfy.model_patcher import ModelPatcher
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor, nn
 
 from ...training.conditioning import Conditioning, repeat_to_common_multiple
 from ..models.family import CELL_PIXELS, ModelFamily
 from ..models.requirements import check_clip, check_vae
 from ..models.tag_scenery import SCENERY
-from ..models.token_source import TokenPatch
 from .activations import activation_bytes, sized_blocks
-from .cross_attention import CHUNK, cross_attentions, wrapper_for
+from .cross_attention import CHUNK, cross_attentions, read_beside_prompt
 
 # With this token CLIP ends a text.
 END = 49407
@@ -33,6 +31,7 @@ class UNet(ModelFamily):
     scenery = SCENERY
     latent_channels = 4
     own_attention = True
+    reader = staticmethod(read_beside_prompt)
 
     def check(self, model: ModelPatcher) -> None:
         if model.model.concat_keys:
@@ -68,11 +67,6 @@ class UNet(ModelFamily):
     def activation_bytes(self, base: BaseModel, latents: Sequence[int]) -> int:
         itemsize = base.get_dtype_inference().itemsize
         return activation_bytes(base.diffusion_model, latents[0], latents[-2], latents[-1], itemsize)
-
-    def let_read(self, options: dict[str, Any], patch: TokenPatch) -> None:
-        super().let_read(options, patch)
-        wrappers = options.setdefault("wrappers", {}).setdefault(WrappersMP.DIFFUSION_MODEL, {})
-        wrappers[self.patch_name] = [wrapper_for(self.patch_name)]  # one for all patches
 
 
 class StableDiffusion15(UNet):

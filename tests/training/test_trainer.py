@@ -67,7 +67,7 @@ class Unsteady:
 
     def predict(self, x_t: Tensor, level: Tensor, conditioning: Any, trained: Any = None) -> Tensor:
         prediction = self._backbone.predict(x_t, level, conditioning, trained)
-        learned = [tokens for tokens, _ in placed(trained).told_apart() if tokens.requires_grad]
+        learned = [tokens for tokens, _ in placed(trained).by_attention() if tokens.requires_grad]
         if not learned:
             return prediction
         self.steps += 1

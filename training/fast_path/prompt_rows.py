@@ -46,8 +46,12 @@ class PromptRows:
 
     def apart_from(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The same for an attention of the tokens' own: they stand before as many zeros as the prompt has vectors."""
-        nothing = self.words[:, :0]
-        return PromptRows(nothing, self.length + tokens.shape[-2]).beside(tokens)
+        return before_counted_zeros(tokens.to(self.words).expand(len(self.words), -1, -1), self.length)
+
+
+def before_counted_zeros(tokens: Tensor, zeros: int) -> tuple[Tensor, Tensor]:
+    """Tokens [B,K,D] and so many zeros, as `PromptRows.beside` has them."""
+    return PromptRows(tokens, zeros + tokens.shape[1]).beside(None)
 
 
 def prompt_rows(vectors: Tensor, used: int) -> PromptRows:

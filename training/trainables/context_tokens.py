@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .placed_tokens import PlacedTokens
+from .placed_tokens import PlacedTokens, told_apart
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,11 @@ class ContextTokens:
 
     def placed_at(self, level: Tensor) -> PlacedTokens:
         """As `at`, told apart by where they are read."""
-        return self._told_apart(self.at(level))
+        return told_apart(self.at(level), self.own)
 
     def placed_at_level(self, level: float) -> PlacedTokens:
         """As `at_level`, told apart by where they are read."""
-        return self._told_apart(self.at_level(level))
-
-    def _told_apart(self, tokens: Tensor) -> PlacedTokens:
-        own, joined = tokens[..., : self.own, :], tokens[..., self.own :, :]
-        return PlacedTokens(own if self.own else None, joined if self.own < self.count else None)
+        return told_apart(self.at_level(level), self.own)
 
     def scaled(self, scale: float, blocks: Sequence[float] = ()) -> ContextTokens:
         """The same at a strength, and each block at one of its own beside it where `blocks` has one for each."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -24,9 +25,13 @@ class PlacedTokens:
     def both(self) -> tuple[Tensor | None, Tensor | None]:
         return self.own, self.joined
 
-    def told_apart(self) -> list[tuple[Tensor, bool]]:
+    def by_attention(self) -> list[tuple[Tensor, bool]]:
         """Those that are there, each with whether it has an attention of its own."""
         return [(tokens, own) for tokens, own in zip(self.both, (True, False), strict=True) if tokens is not None]
+
+    def and_joined(self, vectors: Tensor) -> PlacedTokens:
+        """The same and vectors [...,n,D] behind those that are joined."""
+        return PlacedTokens(self.own, vectors if self.joined is None else torch.cat([self.joined, vectors], dim=-2))
 
     def of_block(self, index: int) -> PlacedTokens:
         return self.each(lambda tokens: tokens[..., index, :, :])
@@ -37,6 +42,12 @@ class PlacedTokens:
 
 
 Tokens = Tensor | PlacedTokens
+
+
+def told_apart(tokens: Tensor, own: int) -> PlacedTokens:
+    """Of tokens [...,K,D] so many, the first, as own, the others as joined."""
+    joined = tokens[..., own:, :]
+    return PlacedTokens(tokens[..., :own, :] if own else None, joined if joined.shape[-2] else None)
 
 
 def placed(tokens: Tokens | None) -> PlacedTokens:

@@ -16,7 +16,7 @@ from ..settings import TrainingSettings
 from ..training_info import TrainingInfo
 from .context_file import ReferenceContext, check_storable
 from .context_tokens import ContextTokens
-from .placed_tokens import PlacedTokens
+from .placed_tokens import PlacedTokens, told_apart
 from .said_words import SaidWords
 from .trainable import Kept
 
@@ -71,10 +71,13 @@ class TokenTrainable:
         self._updates = 0
 
     def at(self, level: Tensor, kept: Kept | None = None) -> PlacedTokens | ForBothPrompts:
-        tokens = self._for_blocks(self._in_model_units()) if kept is None else ContextTokens.of(kept)
-        positive, negative = self._by_prompt(tokens)
-        placed = positive.placed_at(level)
-        return placed if negative is None else ForBothPrompts(placed, negative.placed_at(level))
+        tokens = (self._for_blocks(self._in_model_units()) if kept is None else ContextTokens.of(kept)).at(level)
+        positive = told_apart(tokens[..., : self._positive, :], self._own[0])
+        if self._words is not None:
+            positive = positive.and_joined(self._words.vectors.expand(*tokens.shape[:-2], -1, -1))
+        if self._negative == 0:
+            return positive
+        return ForBothPrompts(positive, told_apart(tokens[..., self._positive :, :], self._own[1]))
 
     def unlearned(self, level: Tensor) -> PlacedTokens | ForBothPrompts | None:
         if self._words is None:
@@ -119,21 +122,14 @@ class TokenTrainable:
         self._updates = int(tensors["updates"])
 
     def export(self, kept: Kept, info: TrainingInfo) -> ReferenceContext:
-        positive, negative = self._by_prompt(ContextTokens.of({name: tensor.cpu() for name, tensor in kept.items()}))
+        tokens = ContextTokens.of({name: tensor.cpu() for name, tensor in kept.items()})
+        positive = replace(tokens.part(slice(None, self._positive)), own=self._own[0])
+        negative = replace(tokens.part(slice(self._positive, None)), own=self._own[1]) if self._negative else None
         info = replace(info, earlier=self._earlier)
         if self._words is not None:
+            positive = positive.with_more(self._words.vectors.cpu())
             info = replace(info, word_tokens=len(self._words.vectors))
         return ReferenceContext(positive, negative, info)
-
-    def _by_prompt(self, tokens: ContextTokens) -> tuple[ContextTokens, ContextTokens | None]:
-        """Of the tokens of both prompts together: those of the prompt with the words behind them, and of the negative
-        prompt."""
-        positive = replace(tokens.part(slice(None, self._positive)), own=self._own[0])
-        if self._words is not None:
-            positive = positive.with_more(self._words.vectors)
-        if self._negative == 0:
-            return positive, None
-        return positive, replace(tokens.part(slice(self._positive, None)), own=self._own[1])
 
     def _in_model_units(self) -> list[Tensor]:
         return self.leaves if self.unit == 1 else [self.unit * leaf for leaf in self.leaves]
@@ -144,8 +140,8 @@ class TokenTrainable:
 
 
 def settings_to_continue(begin: ReferenceContext, settings: TrainingSettings) -> TrainingSettings:
-    """The settings with as many tokens and ranges of levels as the context has, which a training that goes on from it
-    keeps. Raises ValueError where they say to begin at words too."""
+    """The settings with as many tokens and ranges of levels as the context has, read where it has them read, which a
+    training that goes on from it keeps. Raises ValueError where they say to begin at words too."""
     if settings.init_text:
         raise ValueError(
             f"init_text is {quoted(settings.init_text, 60)} and a start_context came, expected one of them to begin at"
@@ -158,6 +154,7 @@ def settings_to_continue(begin: ReferenceContext, settings: TrainingSettings) ->
         num_tokens=begin.positive.count,
         negative_tokens=0 if begin.negative is None else begin.negative.count,
         time_ranges=begin.ranges if timed else 0,
+        token_attention="own" if begin.own_tokens else "shared",
         per_block=settings.per_block or differ,
     ).validate()
 

@@ -256,7 +256,7 @@ def check_a_patched_model_trains_with_its_context(family: SmallFamily) -> None:
 
 @for_each(APART)
 def check_a_prompt_keeps_its_whole_say_beside_an_attention_of_the_tokens_own(family: SmallFamily) -> None:
-    """Tokens whose values are zero take nothing from the prompt there, and something where they share its attention."""
+    """Tokens that say nothing take nothing from it."""
     x, prompt = latents(family), [encoded(family, SHORT)]
     [plain] = denoised(family.model(), prompt, x, 0.7)
     nothing = torch.zeros_like(tokens_for(family))

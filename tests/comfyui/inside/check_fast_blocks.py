@@ -41,7 +41,7 @@ def counted() -> Iterator[list[Kept]]:
     original, taken = fast_blocks.through_block, []
 
     def through_block(block, x, tokens, shared, kept):
-        taken.extend([kept] if tokens.told_apart() else [])
+        taken.extend([kept] if tokens.by_attention() else [])
         return original(block, x, tokens, shared, kept)
 
     fast_blocks.through_block = through_block

@@ -73,7 +73,7 @@ def run_out_of_memory(backbone: ModelBackbone, from_call: int) -> None:
     def failing(x_t, sigma, context, tokens=None):
         prediction = predict(x_t, sigma, context, tokens)
         calls.append(tokens is not None)
-        learned = any(each.requires_grad for each, _ in placed(tokens).told_apart())
+        learned = any(each.requires_grad for each, _ in placed(tokens).by_attention())
         if sum(calls) >= from_call and learned and not backbone.recomputes:
             raise torch.OutOfMemoryError
         return prediction
