@@ -26,6 +26,7 @@ from anima_fast_train.training.files import tensor_file
 from anima_fast_train.training.reports.history_file import COLUMNS, history_csv
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
+from anima_fast_train.training.trainables.placed_tokens import placed
 
 MakeReference = Callable[..., EncodedReference]
 KILLS = 10  # of a small model; judge_kills kills whole commands
@@ -97,6 +98,10 @@ def test_a_caption_of_half_characters_does_not_cost_the_checkpoint(
     assert same_context(resumed.trained, train_context_tokens(tiny, references, SETTINGS).trained)
 
 
+def learns(trained: Any) -> bool:
+    return any(tokens.requires_grad for tokens, _ in placed(trained).by_attention())
+
+
 class InterruptedForward:
     """A backbone whose forward pass is interrupted in the middle of a training step, after the step has drawn its
     noise."""
@@ -108,7 +113,7 @@ class InterruptedForward:
         return getattr(self._backbone, name)
 
     def predict(self, x_t: Tensor, level: Tensor, conditioning: Any, trained: Any = None) -> Tensor:
-        self._left -= isinstance(trained, Tensor) and trained.requires_grad
+        self._left -= learns(trained)
         if self._left == 0:
             raise Cancelled
         return self._backbone.predict(x_t, level, conditioning, trained)
@@ -283,7 +288,7 @@ def test_a_run_that_diverges_leaves_the_checkpoint_before_it(tiny: Any, encoded:
     class BrokenFromTen(InterruptedForward):
         def predict(self, x_t: Tensor, level: Tensor, conditioning: Any, trained: Any = None) -> Tensor:
             prediction = self._backbone.predict(x_t, level, conditioning, trained)
-            self._left -= isinstance(trained, Tensor) and trained.requires_grad
+            self._left -= learns(trained)
             return prediction * float("nan") if self._left < 0 else prediction
 
     plan, forwards_of_a_step = CheckpointPlan(tmp_path / "run.safetensors", every=5), 2 * SETTINGS.gradient_accumulation
