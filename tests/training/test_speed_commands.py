@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,8 @@ from torch.utils.flop_counter import flop_registry
 from typer.testing import CliRunner
 
 from anima_fast_train.training.command_line.application import app
-from anima_fast_train.training.fast_path.block import Kept
-from anima_fast_train.training.measurements import endurance, scale
+from anima_fast_train.training.fast_path.block import Kept, through_block
+from anima_fast_train.training.measurements import compiled, endurance, scale
 from anima_fast_train.training.measurements.bench import BareStep
 from anima_fast_train.training.measurements.bench_model import ANIMA, Preset, RandomBackbone
 from anima_fast_train.training.miniature.architecture import MiniatureTransformer, TransformerSize
@@ -92,6 +94,46 @@ def test_bench_says_what_it_measured() -> None:
     assert 0 < result["peak_bytes"] < result["plain_peak_bytes"]
 
 
+@pytest.fixture
+def traced_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are traced, forward and backward, and run without a C compiler, which takes half a minute."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+
+
+@pytest.mark.usefixtures("traced_alone")
+def test_compiled_blocks_have_the_same_gradients() -> None:
+    backbone = RandomBackbone(SMALL, torch.device("cpu"))
+    step = BareStep(backbone)
+    found = []
+    for through in (through_block, torch.compile(through_block, dynamic=False)):
+        backbone.through = through
+        found.append(torch.autograd.grad(step.forward(), step.leaves)[0])
+    plain, compiled_gradients = found
+    assert float((compiled_gradients - plain).norm() / plain.norm()) < 1e-4
+
+
+def test_where_nothing_can_be_compiled_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/no/compiler"))
+    result = CliRunner().invoke(app, ["bench", "--compiled", "--size", "32", "--batch", "1", "--blocks", "1"])
+    assert str(result.exception).startswith("--compiled came, but torch.compile fails here: InvalidCxxCompiler")
+
+
+@pytest.mark.usefixtures("traced_alone")
+def test_compiled_blocks_are_timed_beside_others() -> None:
+    said = run("bench", "--compiled", "--size", "32", "--batch", "1", "--blocks", "1", "--rounds", "1")
+    assert re.match(r"a step: [\d.e-]+ s, with compiled blocks [\d.e-]+ s, which is [\d.]+ of it; memory above", said)
+
+
+@pytest.mark.parametrize(
+    ("plain", "fused", "expected"), [((1.0, 0.5), (11.0, 0.4), 100), ((1.0, 0.5), (11.0, 0.5), math.inf)]
+)
+def test_compiling_is_won_back_by_faster_steps(
+    plain: tuple[float, float], fused: tuple[float, float], expected: float
+) -> None:
+    result = compiled.Compiling(*(compiled.OneWay(*each, peak_bytes=0) for each in (plain, fused)))
+    assert result.won_back_after == pytest.approx(expected)
+
+
 def test_an_estimate_names_all_levels_and_what_fits() -> None:
     lines = run("estimate", "--size", "512", "--batch", "4", "--free", "4").splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == [
@@ -161,6 +203,10 @@ def test_a_drift_is_one_of_all_parts(seconds: list[float], young: list[float], e
         (
             ("bench", "--comfyui", "--model", "x"),
             "--clip is missing, expected --model, --clip and --vae with --comfyui",
+        ),
+        (
+            ("bench", "--compiled", "--kept", "input"),
+            "--kept input came with --compiled, expected all: torch decides what is kept",
         ),
         (("bench", "--whole"), "--whole came without --comfyui, beside which it times whole runs"),
         (("bench-scale", "--axis", "depth"), "axis is 'depth', expected one of: size, tokens, references, batch"),

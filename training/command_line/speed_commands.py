@@ -15,7 +15,7 @@ import typer
 from ..fast_path.block import Kept
 from ..fast_path.memory_plan import computed_again
 from ..files.atomic_file import write_atomically
-from ..measurements import bench, beside_comfyui, endurance, scale
+from ..measurements import bench, beside_comfyui, compiled, endurance, scale
 from ..measurements.bench_model import PRESETS, Preset, with_blocks, with_width
 from ..settings import TrainingSettings
 from .anima_files import File, anima_files
@@ -86,6 +86,10 @@ def bench_command(
     whole: Annotated[
         bool, typer.Option("--whole", help="With --comfyui: whole runs at the default settings, over their steps.")
     ] = False,
+    compile_blocks: Annotated[
+        bool,
+        typer.Option("--compiled", help="Time the step with blocks compiled by torch.compile beside it instead."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Time a training step beside the ceilings of the device and beside a plain loop; random weights, no download."""
@@ -95,6 +99,8 @@ def bench_command(
     if files is not None:
         if blocks or width:
             raise ValueError("--blocks or --width came with --comfyui, whose model is that of the file")
+        if compile_blocks:
+            raise ValueError("--compiled came with --comfyui, expected one of them")
         of_dtype = {dtype: name for name, dtype in DTYPES.items()}[chosen.dtype]
         rows = batch or (TrainingSettings().batch_size if whole else 1)
         asked = beside_comfyui.Asked(chosen.side, rows, of_dtype, kept.name, rounds, whole)
@@ -103,6 +109,12 @@ def bench_command(
         return
     if whole:
         raise ValueError("--whole came without --comfyui, beside which it times whole runs")
+    if compile_blocks:
+        if kept != KeptName["ALL"]:
+            raise ValueError(f"--kept {kept.value} came with --compiled, expected all: torch decides what is kept")
+        compiling = compiled.measure(chosen, device_called(device), rounds)
+        typer.echo(json.dumps(asdict(compiling), indent=2) if as_json else compiled.table(compiling))
+        return
     result = bench.measure(preset.value, chosen, device_called(device), Kept[kept.name], rounds)
     typer.echo(json.dumps(asdict(result), indent=2) if as_json else bench.table(result))
 

@@ -64,7 +64,8 @@ class BareStep:
         self._x_t, self._target = backbone.add_noise(x0, noise, self._level), backbone.target(x0, noise, self._level)
         shape = backbone.num_blocks, preset.tokens, backbone.context_dim
         self._tokens = (0.02 * torch.randn(shape, device=x0.device)).requires_grad_()
-        self._optimiser = torch.optim.AdamW([self._tokens], lr=1e-3)
+        self.leaves = [self._tokens]
+        self._optimiser = torch.optim.AdamW(self.leaves, lr=1e-3)
 
     def forward(self) -> Tensor:
         tokens = PlacedTokens(own=self._tokens)

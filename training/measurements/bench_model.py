@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..conditioning import Conditioning
 from ..diffusion.parametrisation import RectifiedFlow
-from ..fast_path.block import Kept
+from ..fast_path.block import Kept, through_block
 from ..fast_path.memory_plan import Activations
 from ..fast_path.operations import StepShape
 from ..fast_path.prompt_rows import prompt_rows
@@ -102,6 +102,7 @@ class RandomBackbone(RectifiedFlow):
         self.preset, self.device = preset, device
         self.num_blocks, self.context_dim = preset.size.num_blocks, preset.size.crossattn_emb_channels
         self.kept: Sequence[Kept] = [Kept.ALL] * self.num_blocks
+        self.through: Callable[..., Tensor] = through_block
         self.plain = False
 
     def encode_image(self, image: Tensor) -> Tensor:
@@ -119,7 +120,8 @@ class RandomBackbone(RectifiedFlow):
         seen = x_t.to(dtype), level * TIMESTEP_SCALE, conditioning.vectors.to(dtype)
         if self.plain:
             return self.transformer(*seen, trained).float()
-        return fast_forward(self.transformer, *seen, conditioning.used_length(), trained, self.kept).float()
+        used = conditioning.used_length()
+        return fast_forward(self.transformer, *seen, used, trained, self.kept, self.through).float()
 
     def reference(self) -> EncodedReference:
         """A made-up picture whose mask is white in its lower right."""

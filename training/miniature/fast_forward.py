@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -25,9 +25,10 @@ def fast_forward(
     used: int,
     tokens: Tokens | None = None,
     kept: Sequence[Kept] | None = None,
+    through: Callable[..., Tensor] = through_block,
 ) -> Tensor:
     """As MiniatureTransformer.forward of frozen weights. used: how many vectors of context are not padding; kept: what
-    each block keeps for the backward pass, all of it by default."""
+    each block keeps for the backward pass, all of it by default; through: `through_block`, or that compiled."""
     h, time, shared, rows, columns = transformer.embedded(x, timestep)
     size = transformer.size
     cosine, sine = _tables(rows, columns, size.model_channels // size.num_heads, x.device)
@@ -42,7 +43,7 @@ def fast_forward(
     prompt, beside = prompt_rows(context, used), placed(tokens)
     step = Pass(time, shared, prompt, rotate, functional.scaled_dot_product_attention)
     for index, block in enumerate(transformer.blocks):
-        h = through_block(block, h, beside.of_block(index), step, Kept.ALL if kept is None else kept[index])
+        h = through(block, h, beside.of_block(index), step, Kept.ALL if kept is None else kept[index])
     return transformer.unpatched(h, time, shared, x.shape)
 
 
