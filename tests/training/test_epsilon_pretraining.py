@@ -80,4 +80,4 @@ def test_it_learns_what_the_miniature_says(tmp_path: Path) -> None:
     miniature = MiniatureBackbone()
     velocity = miniature.transformer(lesson.x_t / total, sigma.flatten() * TIMESTEP_SCALE, lesson.prompts)
     teacher = lesson.x_t / total - sigma * velocity
-    torch.testing.assert_close(student, teacher, rtol=0.1, atol=0.1 * float(teacher.std()))
+    assert float((student - teacher).norm() / teacher.norm()) < 0.05  # the teacher computes in bfloat16
