@@ -27,6 +27,7 @@ from anima_fast_train.training.measurements.carry_prompts import (
     SEEDS,
     Asked,
     asked_of,
+    known_character,
     true_pictures,
 )
 from anima_fast_train.training.measurements.carry_score import Seen
@@ -90,6 +91,15 @@ def test_true_pictures_show_the_character_as_each_prompt_asks_at_places_of_their
         assert picture.prompt == ASKED[number // SEEDS].prompt
         assert picture.people[0].who == WHO
     assert len({picture.people[0].pose.x for picture in drawn}) == len(drawn)
+
+
+def test_a_known_character_can_be_named_whole_and_seen_before_every_background() -> None:
+    for seed in range(900, 905):
+        asked = asked_of(seed)
+        who = known_character(seed, asked)
+        assert set(who.identity_tags) <= set(scene.vocabulary()) and who.accessory in who.identity_tags
+        assert all(scene.stands_out(who, each.backdrop) for each in asked)
+    assert true_pictures(SEED, ASKED, who)[0].people[0].who == who
 
 
 def test_the_words_nearest_to_a_character_are_those_of_captions() -> None:
@@ -216,7 +226,9 @@ def test_rows_say_what_was_trained_and_what_samples_show(measured: tuple[Path, l
     assert "| six pictures | 3 |" in printed
     assert printed.count("| no context | 1.5 |") == 2
     assert one["in_words"] == six["in_words"] and one["in_words"]["outfit"] != one["outfit"]
+    assert one["known_in_words"] == six["known_in_words"] and one["known_in_words"]["identity"] != one["identity"]
     assert printed.count("| no context, named in the prompt | 1.5 |") == 3
+    assert printed.count("| no context, a known character named in the prompt | 1.5 |") == 3
     assert "nan" not in printed
 
 

@@ -4,11 +4,13 @@ the reference does not show, and never the identity."""
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..miniature import pose as poses
 from ..miniature import scene
 from ..miniature.background import PATTERNS, Backdrop, draw_backdrop
+from ..miniature.identity import Character, draw_character
 from ..miniature.pose import Pose, draw_pose
 from ..miniature.scene import Person, Scene
 
@@ -72,10 +74,20 @@ def in_words(pose: Pose, words: dict[str, str]) -> Pose:
     return replace(pose, **{name: word for name, word in words.items() if (pose.framing, name) != ("portrait", "arms")})  # type: ignore[arg-type]
 
 
-def true_pictures(seed: int, asked: tuple[Asked, ...]) -> list[Scene]:
-    """What a model that knows the reference's character would draw: SEEDS pictures for each prompt, place, scale and
-    tilt by chance."""
-    rng, who = random.Random(f"true {seed}"), scene.reference_character(seed)
+def known_character(seed: int, asked: Sequence[Asked]) -> Character:
+    """One of the pretraining set that wears an accessory and stands out before each of the backgrounds, which captions
+    can name whole."""
+    rng = random.Random(f"known {seed}")
+    while True:
+        who = draw_character(rng)
+        if who.accessory != "none" and all(scene.stands_out(who, each.backdrop) for each in asked):
+            return who
+
+
+def true_pictures(seed: int, asked: Sequence[Asked], who: Character | None = None) -> list[Scene]:
+    """What a model that knows the character, the reference's by default, would draw: SEEDS pictures for each prompt,
+    place, scale and tilt by chance."""
+    rng, who = random.Random(f"true {seed}"), who or scene.reference_character(seed)
     return [
         scene.render((Person(who, _placed_anew(each.pose, rng)),), each.backdrop)
         for each in asked

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..miniature.backbone import GUIDANCE
+from ..miniature.identity import Character
 from ..miniature.scene import draw_elsewhere
 from ..result import TrainingResult
 from ..train import train_what_is_asked
@@ -36,7 +37,8 @@ class Row:
     other scenes, over the one without context. seconds: of the training. unseen: the evaluation loss on views that
     training holds back, over the one without context; unseen_leak: the leak there. rate: which training found itself.
     frontier: [scale, identity, obedience] of a few samples at each scale of the context. in_words: the figures of
-    samples without a context whose prompts name the character as well as captions can: what it is to be drawn at best.
+    samples without a context whose prompts name the character as well as captions can. known_in_words: the same of a
+    character that the model was pretrained on and captions name whole: the best that the model draws of anybody.
     """
 
     seed: int
@@ -72,6 +74,7 @@ class Row:
     rate: float | None
     frontier: list[list[float]]
     in_words: dict[str, float | None]
+    known_in_words: dict[str, float | None]
     recipe: dict[str, Any] = field(default_factory=dict)
 
 
@@ -110,6 +113,7 @@ def run(
                 rate=result.found_rate.rate if result.found_rate.steps else None,
                 frontier=frontier(yard, result.trained, guidance, seen),
                 in_words=in_words(yard, guidance),
+                known_in_words=known_in_words(yard, guidance),
                 recipe=recipe.record(),
                 **figures(yard, seen, guidance),  # type: ignore[arg-type]
             )
@@ -120,16 +124,24 @@ def run(
 def in_words(yard: Yardstick, guidance: float) -> dict[str, float | None]:
     """What is read in samples that are asked for the character in words."""
     seen = yard.in_words(guidance)
-    return {**_named_figures(yard, seen, guidance), "top1": carry_score.top1(seen, yard.who, yard.seed)}
+    figures = _figures(yard, seen, guidance, yard.who, yard.truth)
+    return {**figures, "top1": carry_score.top1(seen, yard.who, yard.seed)}
 
 
-def _named_figures(yard: Yardstick, seen: Seen, guidance: float) -> dict[str, float | None]:
-    """All that is read in samples of the prompts that name a pose."""
+def known_in_words(yard: Yardstick, guidance: float) -> dict[str, float | None]:
+    """What is read in samples that are asked for a character of the pretraining set, which the others of `top1` would
+    be too far from."""
+    return _figures(yard, yard.known_in_words(guidance), guidance, *yard.known)
+
+
+def _figures(yard: Yardstick, seen: Seen, guidance: float, who: Character, truth: Seen) -> dict[str, float | None]:
+    """What samples without a context are read for too."""
     _, base = yard.base(guidance)
     return {
-        **carry_score.identity(seen, base, yard.truth, yard.who),
-        **carry_score.seen_as_in_truth(seen, yard.truth, yard.who),
+        **carry_score.identity(seen, base, truth, who),
+        **carry_score.seen_as_in_truth(seen, truth, who),
         **carry_score.obedience(seen, base, yard.asked),
+        "freedom": carry_score.freedom(seen, base, PROMPTS, OPEN_PROMPTS),
     }
 
 
@@ -138,8 +150,7 @@ def figures(yard: Yardstick, seen: Seen, guidance: float) -> dict[str, float | N
     _, base = yard.base(guidance)
     assert seen.free is not None and base.free is not None
     return {
-        **_named_figures(yard, seen, guidance),
-        "freedom": carry_score.freedom(seen, base, PROMPTS, OPEN_PROMPTS),
+        **_figures(yard, seen, guidance, yard.who, yard.truth),
         "own_pose": carry_score.own_pose(seen.free, yard.pose),
         "own_pose_base": carry_score.own_pose(base.free, yard.pose),
         **{

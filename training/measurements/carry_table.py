@@ -16,8 +16,12 @@ BESIDE: dict[str, tuple[str, dict[str, float]]] = {
     "true pictures": ("true", {"identity": 1.0}),
 }
 
-# Without a context, where the prompt names the character as well as captions can.
-IN_WORDS = "no context, named in the prompt"
+# Without a context, where the prompt names the character as well as captions can, and where it names one whole that the
+# model was pretrained on.
+IN_WORDS = {
+    "in_words": "no context, named in the prompt",
+    "known_in_words": "no context, a known character named in the prompt",
+}
 
 Rows = Sequence[dict[str, Any]]
 
@@ -60,8 +64,9 @@ def _of(rows: Rows, columns: tuple[str, ...]) -> str:
             figures = [known.get(column, median(measured, f"{column}_{ending}")) for column in columns]
             if any(figure is not None for figure in figures):
                 lines.append(_line(name, guidance, figures))
-        figures = [median([row["in_words"] for row in measured], column) for column in columns]
-        lines.append(_line(IN_WORDS, guidance, figures))
+        for key, name in IN_WORDS.items():
+            figures = [median([row[key] for row in measured], column) for column in columns]
+            lines.append(_line(name, guidance, figures))
     for name, guidance in _groups(rows):
         chosen = _chosen(rows, name, guidance)
         lines.append(_line(name, guidance, [median(chosen, column) for column in columns]))

@@ -14,7 +14,7 @@ from ..epsilon.worlds import WORLDS
 from ..evaluation import Evaluation, EvaluationGrid
 from ..miniature import scene
 from ..miniature.backbone import DrawnBackbone, sample_each
-from ..miniature.identity import nearest_tags
+from ..miniature.identity import Character, nearest_tags
 from ..miniature.judge import Judge
 from ..miniature.scene import SIDE, Scene
 from ..references.augmentation import Augmentation, ImageAugmentation
@@ -22,7 +22,7 @@ from ..references.encode import EncodedReference, encode_references
 from ..references.reference import make_reference
 from ..references.saying import saying
 from ..trainables.trainable import Trained
-from .carry_prompts import OPEN_PROMPTS, OPEN_SEEDS, PROMPTS, SEEDS, asked_of, true_pictures
+from .carry_prompts import OPEN_PROMPTS, OPEN_SEEDS, PROMPTS, SEEDS, asked_of, known_character, true_pictures
 from .carry_score import Seen
 
 FEW = 1  # samples of each prompt where a few must do
@@ -46,17 +46,22 @@ class Yardstick:
         self.who, self.pose = person.who, person.pose
         self.asked = asked_of(seed)
         self._bases: dict[float, tuple[Tensor, Seen]] = {}
-        self._in_words: dict[float, Seen] = {}
+        self._in_words: dict[tuple[tuple[str, ...], float], Seen] = {}
 
     @cached_property
     def truths(self) -> Tensor:
         """True pictures [PROMPTS*SEEDS,H,W,3], as the model's codec gives them back: nothing it draws is sharper."""
-        pictures = torch.stack([tensor_of(drawn.picture) for drawn in self._true_scenes])
-        return self.backbone.decode(self.backbone.encode_image(pictures))
+        return self._through_codec(self._true_scenes)
 
     @cached_property
     def truth(self) -> Seen:
         return Seen(self.judge.read(self.truths))
+
+    @cached_property
+    def known(self) -> tuple[Character, Seen]:
+        """A character that the model was pretrained on, and what is read in true pictures of it."""
+        who = known_character(self.seed, self.asked)
+        return who, Seen(self.judge.read(self._through_codec(true_pictures(self.seed, self.asked, who))))
 
     @cached_property
     def grid(self) -> EvaluationGrid:
@@ -83,22 +88,30 @@ class Yardstick:
 
     def samples(self, context: Trained | None, guidance: float) -> tuple[Tensor, Seen]:
         """As `base`, with a context."""
-        free = [each.open_prompt for each in self.asked[:OPEN_PROMPTS] for _ in range(OPEN_SEEDS)]
-        named = [each.prompt for each in self.asked for _ in range(SEEDS)]
-        seeds = [*range(SEEDS)] * PROMPTS + [*range(OPEN_SEEDS)] * OPEN_PROMPTS
-        pictures = self._draw([*named, *free], seeds, context, guidance)
-        reading = self.judge.read(pictures)
-        return pictures[: len(named)], Seen(reading.rows(slice(0, len(named))), reading.rows(slice(len(named), None)))
+        return self._samples(context, guidance)
 
     def in_words(self, guidance: float) -> Seen:
         """What is read in samples without a context whose prompts name the character as well as captions can."""
-        if guidance not in self._in_words:
-            words = ", ".join(nearest_tags(self.who))
-            prompts = [f"{each.prompt}, {words}" for each in self.asked for _ in range(SEEDS)]
-            self._in_words[guidance] = Seen(
-                self.judge.read(self._draw(prompts, [*range(SEEDS)] * PROMPTS, None, guidance))
-            )
-        return self._in_words[guidance]
+        return self._named(nearest_tags(self.who), guidance)
+
+    def known_in_words(self, guidance: float) -> Seen:
+        """The same of the character that the model was pretrained on, which captions name whole."""
+        return self._named(self.known[0].identity_tags, guidance)
+
+    def _named(self, tags: tuple[str, ...], guidance: float) -> Seen:
+        if (tags, guidance) not in self._in_words:
+            self._in_words[tags, guidance] = self._samples(None, guidance, tags)[1]
+        return self._in_words[tags, guidance]
+
+    def _samples(self, context: Trained | None, guidance: float, tags: tuple[str, ...] = ()) -> tuple[Tensor, Seen]:
+        """tags: are said in every prompt."""
+        free = [each.open_prompt for each in self.asked[:OPEN_PROMPTS] for _ in range(OPEN_SEEDS)]
+        named = [each.prompt for each in self.asked for _ in range(SEEDS)]
+        seeds = [*range(SEEDS)] * PROMPTS + [*range(OPEN_SEEDS)] * OPEN_PROMPTS
+        prompts = [", ".join((prompt, *tags)) for prompt in (*named, *free)]
+        pictures = self._draw(prompts, seeds, context, guidance)
+        reading = self.judge.read(pictures)
+        return pictures[: len(named)], Seen(reading.rows(slice(0, len(named))), reading.rows(slice(len(named), None)))
 
     def few_samples(self, context: Trained, guidance: float) -> Seen:
         """What is read in the first `FEW` samples of each named prompt."""
@@ -110,6 +123,10 @@ class Yardstick:
         return sample_each(
             self.backbone, prompts, seeds, size, steps=self.sampling_steps, guidance=guidance, context=context
         )
+
+    def _through_codec(self, scenes: Sequence[Scene]) -> Tensor:
+        pictures = torch.stack([tensor_of(drawn.picture) for drawn in scenes])
+        return self.backbone.decode(self.backbone.encode_image(pictures))
 
     @cached_property
     def _true_scenes(self) -> list[Scene]:
