@@ -22,6 +22,7 @@ from .loss import latent_mask_like, weighted_mean
 from .references.encode import EncodedReference
 
 GRID_SEED = 20_221_217
+SMALLEST_ERROR = 1e-12  # below it nothing is lacking
 
 # What the backbone takes as `trained` for rows at levels [B].
 TrainedAt = Callable[[Tensor], Any]
@@ -33,8 +34,13 @@ class Evaluation:
     outside the mask, over the outside error without it. Outside numbers are 0 where every mask is white.
 
     unseen, unseen_leak: the error inside and the leak on views of the references that training never sees, at other
-    places before other backgrounds under prompts that name them; None where there are none. The first says how well
-    the subject is carried elsewhere, the second how much of what the prompt asks for is kept from it.
+    places before other backgrounds under prompts that name them; None where there are none. The leak there says how
+    much of what the prompt asks for is kept from it.
+
+    supplied, unseen_supplied: what is trained moves the prediction inside the mask by d, and r is what it lacked:
+    <d, r> / <r, r>, the mean over the grid; None without anything trained. Samples show the subject as far as d goes
+    the right way, which guidance then makes longer; that the error falls less when it goes some other way besides says
+    less about them (`compare-estimates`).
     """
 
     inside: float
@@ -42,6 +48,16 @@ class Evaluation:
     leak: float = 0.0
     unseen: float | None = None
     unseen_leak: float | None = None
+    supplied: float | None = None
+    unseen_supplied: float | None = None
+
+    @property
+    def carried(self) -> float | None:
+        """How much of the subject comes along, from one picture and without ground truth: the mean of what is supplied
+        on the reference and on unseen views; None where one of them is not known."""
+        if self.supplied is None or self.unseen_supplied is None:
+            return None
+        return (self.supplied + self.unseen_supplied) / 2
 
     @property
     def balance(self) -> float:
@@ -76,11 +92,11 @@ class EvaluationGrid:
         return self._measure(trained_at)
 
     def _measure(self, trained_at: TrainedAt | None) -> Evaluation:
-        inside, outside, leak = self._whole.measure(trained_at)
+        inside, outside, leak, supplied = self._whole.measure(trained_at)
         if self._unseen is None:
-            return Evaluation(inside, outside, leak)
-        unseen, _, unseen_leak = self._unseen.measure(trained_at)
-        return Evaluation(inside, outside, leak, unseen, unseen_leak)
+            return Evaluation(inside, outside, leak, supplied=supplied)
+        unseen, _, unseen_leak, unseen_supplied = self._unseen.measure(trained_at)
+        return Evaluation(inside, outside, leak, unseen, unseen_leak, supplied, unseen_supplied)
 
 
 class _Grid:
@@ -96,30 +112,31 @@ class _Grid:
         self._pools = make_pools(backbone, references, sizes, distribution, generator, batch_size)
         self._outside = self._errors(None)[1]
 
-    def measure(self, trained_at: TrainedAt | None) -> tuple[float, float, float]:
-        """The errors inside and outside, and the change outside as a share of the error there without what is
-        trained."""
-        inside, outside, moved = self._errors(trained_at)
-        return inside, outside, moved / self._outside if self._outside > 0 else 0.0
+    def measure(self, trained_at: TrainedAt | None) -> tuple[float, float, float, float | None]:
+        """The errors inside and outside, the change outside as a share of the error there without what is trained, and
+        what is supplied inside."""
+        inside, outside, moved, supplied = self._errors(trained_at)
+        leak = moved / self._outside if self._outside > 0 else 0.0
+        return inside, outside, leak, None if trained_at is None else supplied
 
     @torch.no_grad()
-    def _errors(self, trained_at: TrainedAt | None) -> tuple[float, float, float]:
-        inside = outside = moved = 0.0
+    def _errors(self, trained_at: TrainedAt | None) -> tuple[float, float, float, float]:
+        inside = outside = moved = supplied = 0.0
         total = sum(reference.weight for reference in self._references)
         for reference, pool in zip(self._references, self._pools, strict=True):
             rows = torch.arange(len(pool)).split(self._batch_size)
             errors = torch.cat([self._errors_of_rows(reference, pool, part, trained_at) for part in rows])
             share = reference.weight / total
-            inside, outside, moved = (
+            inside, outside, moved, supplied = (
                 value + share * float(error)
-                for value, error in zip((inside, outside, moved), errors.mean(0), strict=True)
+                for value, error in zip((inside, outside, moved, supplied), errors.mean(0), strict=True)
             )
-        return inside, outside, moved
+        return inside, outside, moved, supplied
 
     def _errors_of_rows(
         self, reference: EncodedReference, pool: NoisePool, rows: Tensor, trained_at: TrainedAt | None
     ) -> Tensor:
-        """[rows,3]: the error inside, the error outside, the change outside."""
+        """[rows,4]: the error inside, the error outside, the change outside, what is supplied inside."""
         device = reference.latent.device
         assert pool.base is not None
         level, noise, base = (part[rows].to(device) for part in (pool.level, pool.noise, pool.base))
@@ -132,14 +149,15 @@ class _Grid:
             prediction = self._backbone.predict(x_t, level, conditioning, trained_at(level)).float()
         target = self._backbone.target(x0, noise, level)
         mask = latent_mask_like(prediction, torch.cat([view.latent_mask for view in shown]))
-        error = (prediction - target).square().mean(1, keepdim=True)
-        change = (prediction - base).square().mean(1, keepdim=True)
+        moved, lacked = prediction - base, target - base
+
+        def mean(values: Tensor, weights: Tensor) -> Tensor:
+            return weighted_mean(values.mean(1, keepdim=True), weights, normalize_area=True)
+
+        error = (prediction - target).square()
+        supplied = mean(moved * lacked, mask) / mean(lacked.square(), mask).clamp_min(SMALLEST_ERROR)
         return torch.stack(
-            [
-                weighted_mean(error, mask, normalize_area=True),
-                weighted_mean(error, 1 - mask, normalize_area=True),
-                weighted_mean(change, 1 - mask, normalize_area=True),
-            ],
+            [mean(error, mask), mean(error, 1 - mask), mean(moved.square(), 1 - mask), supplied],
             dim=1,
         )
 

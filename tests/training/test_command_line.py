@@ -120,6 +120,8 @@ def check_results(folder: Path) -> dict[str, object]:
         "unseen_before",
         "unseen_after",
         "unseen_leak",
+        "supplied",
+        "unseen_supplied",
         "inside_before",
         "inside_after",
         "outside_before",
@@ -524,6 +526,7 @@ def test_the_demo_learns_the_subject_and_leaves_the_background(tmp_path: Path) -
     assert loss["outside_after"] <= 1.02 * loss["outside_before"]
     assert loss["leak"] <= 0.10
     assert loss["unseen_leak"] <= 0.15
+    assert loss["supplied"] >= 0.1 and loss["unseen_supplied"] >= 0.05
 
 
 def test_samples_are_shown_before_two_backgrounds_that_the_prompt_does_not_name() -> None:

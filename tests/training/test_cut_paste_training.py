@@ -157,6 +157,8 @@ def test_evaluations_measure_the_views_that_were_held_back(tmp_path: Any) -> Non
     assert result.after.unseen < 0.9 * result.before.unseen
     assert result.before.unseen_leak == 0.0
     assert result.after.unseen_leak is not None and result.after.unseen_leak > 0
+    assert result.after.supplied is not None and result.after.supplied > 0.05
+    assert result.after.unseen_supplied is not None and result.after.unseen_supplied > 0.05
     plain = train_context_tokens(backbone, [encoded(backbone, cut_paste=0.0)], settings)
     assert plain.after.unseen is None
 

@@ -18,6 +18,7 @@ from anima_fast_train.training.command_line import outputs, watching
 from anima_fast_train.training.command_line.errors import sentence_of
 from anima_fast_train.training.command_line.output_folder import LOCK, held_alone, reserved, save_somewhere
 from anima_fast_train.training.command_line.stopping_signals import ENDING, Stopped, stopped_by_signals
+from anima_fast_train.training.evaluation import Evaluation
 from anima_fast_train.training.files.atomic_file import remove_abandoned
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
@@ -143,7 +144,7 @@ def test_full_memory_is_one_sentence_and_mistakes_of_ours_are_none() -> None:
 def test_a_report_of_no_time_at_all_is_written() -> None:
     from types import SimpleNamespace
 
-    measured = SimpleNamespace(inside=1.0, outside=1.0, leak=0.0, unseen=None, unseen_leak=None)
+    measured = Evaluation(inside=1.0, outside=1.0)
     result = SimpleNamespace(
         before=measured, after=measured, history=SimpleNamespace(losses=[1.0]), seconds=0.0,
         settings=SimpleNamespace(seed=1), coverage=[0.5], trained=CONTEXT,

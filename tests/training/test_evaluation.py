@@ -43,7 +43,8 @@ def test_measuring_does_not_move_the_training(tiny: Any, encoded: MakeReference)
 def test_tokens_that_change_nothing_leak_nothing(tiny: Any, encoded: MakeReference) -> None:
     # Zero vectors take the place of zero vectors.
     grid = EvaluationGrid(tiny, [encoded()], entries=5, batch_size=2)
-    assert grid.measure(NO_CHANGE.at) == grid.before
+    assert grid.measure(NO_CHANGE.at) == replace(grid.before, supplied=0.0)
+    assert grid.before.supplied is None
     assert grid.before.leak == 0
     assert grid.measure(SOME.at).leak > 0
 
@@ -52,14 +53,17 @@ def test_the_figures_are_those_of_the_definitions(tiny: Any, encoded: MakeRefere
     reference = encoded()
     grid = EvaluationGrid(tiny, [reference], entries=3, batch_size=2)
     (pool,) = grid._whole._pools
-    inside, outside, moved = [], [], []
+    inside, outside, moved, supplied = [], [], [], []
     mask = reference.latent_mask[0, 0] > 0
     for level, noise in zip(pool.level, pool.noise, strict=True):
         x_t = (1 - level) * reference.latent + level * noise
         without, prediction = (
             tiny.predict(x_t, level[None], reference.conditioning, tokens) for tokens in (None, SOME.tokens)
         )
-        error = (prediction - (noise - reference.latent)).square().mean(1)[0]
+        target = noise - reference.latent
+        added, lacked = ((value - without)[0, :, mask].flatten() for value in (prediction, target))
+        supplied.append(added @ lacked / (lacked @ lacked))
+        error = (prediction - target).square().mean(1)[0]
         inside.append(error[mask].mean())
         outside.append(error[~mask].mean())
         moved.append((prediction - without).square().mean(1)[0][~mask].mean())
@@ -67,6 +71,13 @@ def test_the_figures_are_those_of_the_definitions(tiny: Any, encoded: MakeRefere
     assert measured.inside == pytest.approx(float(sum(inside) / 3), rel=1e-5)
     assert measured.outside == pytest.approx(float(sum(outside) / 3), rel=1e-5)
     assert measured.leak == pytest.approx(float(sum(moved) / 3) / grid.before.outside, rel=1e-5)
+    assert measured.supplied == pytest.approx(float(sum(supplied) / 3), rel=1e-4)
+
+
+def test_what_is_carried_is_the_mean_of_the_reference_and_of_unseen_views() -> None:
+    whole = Evaluation(0.5, 0.5, unseen=0.5, unseen_leak=0.0, supplied=0.3, unseen_supplied=0.1)
+    assert whole.carried == pytest.approx(0.2)
+    assert replace(whole, unseen_supplied=None).carried is replace(whole, supplied=None).carried is None
 
 
 def test_a_white_mask_has_no_outside(tiny: Any, encoded: MakeReference) -> None:

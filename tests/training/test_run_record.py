@@ -100,6 +100,15 @@ def test_a_best_score_lies_between_the_errors_it_is_made_of(lowest: float, taken
             check(changed)
 
 
+def test_training_may_have_led_away_but_no_error_is_below_nothing() -> None:
+    changed = change("best.lowest", 0.5)
+    changed["history"]["evaluations"][2][1] |= {"supplied": -0.1, "unseen_supplied": None}
+    check(changed)
+    changed["history"]["evaluations"][2][1] |= {"leak": -0.1}
+    with pytest.raises(ValueError, match="has leak -0.1, expected 0 or more"):
+        check(changed)
+
+
 def test_a_run_that_has_not_begun_is_taken(tiny: Any, encoded: MakeReference) -> None:
     check_as_it_stands(context_trainer(tiny, [encoded()], SETTINGS), [encoded()], SETTINGS)
 

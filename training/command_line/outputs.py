@@ -68,6 +68,8 @@ def report(result: TrainingResult, device: torch.device, peak_memory_mib: float)
             "unseen_before": before.unseen,
             "unseen_after": after.unseen,
             "unseen_leak": after.unseen_leak,
+            "supplied": after.supplied,
+            "unseen_supplied": after.unseen_supplied,
         },
     }
 

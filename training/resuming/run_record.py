@@ -15,8 +15,8 @@ from ..files.value_rules import ListOf, Number, ObjectOf, OrNull, PlainObject, R
 from ..settings import LARGEST_RATE
 from ..training_info import LONGEST_WORDS
 
-# Of the whole record: three for each of a hundred thousand steps, nine for each of ten thousand evaluations, and 18 for
-# each of ten thousand references.
+# Of the whole record: three for each of a hundred thousand steps, eleven for each of ten thousand evaluations, and 18
+# for each of ten thousand references.
 MOST_VALUES = 700_000
 MOST_RETRIES = 3
 LONGEST_TEXT = 100_000  # characters of a caption or a prompt
@@ -33,11 +33,12 @@ GIVEN = ("settings", "references", "measured")
 # What checkpoints of version 0.1 do not say, because it could do nothing else.
 SETTINGS_OF_0_1 = {"token_norm": "raw", "subject_words": "", "token_attention": "shared"}
 
+_SUPPLIED = ("supplied", "unseen_supplied")  # below 0 where training led away
 _MEASURED = Number(-LARGEST_ERROR, LARGEST_ERROR, measured=True)
 _EVALUATION = ObjectOf(
     {"inside": _MEASURED, "outside": _MEASURED, "leak": _MEASURED},
-    # Absent or null in runs without views that are held back.
-    optional={"unseen": OrNull(_MEASURED), "unseen_leak": OrNull(_MEASURED)},
+    # Absent in older runs, null in those without views that are held back.
+    optional={name: OrNull(_MEASURED) for name in ("unseen", "unseen_leak", *_SUPPLIED)},
 )
 
 
@@ -170,7 +171,8 @@ def _check_evaluations(record: dict[str, Any]) -> None:
         for name, value in measured.items():
             if value is None:
                 continue
-            if value < 0 or (step == 0 and not math.isfinite(value)):
+            least = -LARGEST_ERROR if name in _SUPPLIED else 0.0
+            if value < least or (step == 0 and not math.isfinite(value)):
                 raise ValueError(f"the evaluation of step {step} has {name} {value:.4g}, expected 0 or more")
 
 
