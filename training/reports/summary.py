@@ -16,8 +16,8 @@ from ..settings import TrainingSettings
 LEARNED_LITTLE = 0.10
 LEARNED_WELL = 0.40
 # Of what the model lacked, on the reference and on views that training never saw. With `compare-estimates`, below the
-# first samples showed 0.26 of the character or less in 15 of 16 runs; the second was exceeded by the longer ones of
-# those that saw one picture as it is, and by no others.
+# first samples showed 0.26 of the character or less in all 16 runs; the second was exceeded by three of those that saw
+# one picture as it is, and by no others.
 CARRIES_LITTLE = 0.06
 BY_HEART = 4.0  # times as much is supplied on the reference as there
 LEAST_UNSEEN = 0.02  # less is chance
