@@ -92,6 +92,7 @@ def build(frontend: FrontendPage, steps: int) -> None:
     """A training that is small and watched closely, with its plot beside it."""
     frontend.open_blank_workflow()
     options = {"preview_every": PREVIEW_EVERY, "batch_size": 1, "noise_pool": 4, "evaluations": 4, "cut_paste": 0.0}
+    options["subject_words"] = ""  # two thousand steps look for words for minutes
     small = {"training_image_size": SIDE, "train_steps": steps, "num_tokens": 4, "learning_rate": "0.01"}
     training = train(True, "1girl, solo", **small)
     plot = Node("plot", "AnimaFastTrainPlotTraining", size=(460, 400))

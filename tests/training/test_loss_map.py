@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy
@@ -38,12 +39,13 @@ def test_comfyuis_key_comes_first_and_the_rest_is_plain_data(result: TrainingRes
     assert json.loads(json.dumps(loss_map)) == loss_map
 
 
-def test_the_history_comes_back_whole(result: TrainingResult) -> None:
+def test_the_history_comes_back_as_far_as_it_is_plotted(result: TrainingResult) -> None:
     history = history_of(loss_map_of(result.history))
     assert history.losses == result.history.losses
     assert history.prior_losses == result.history.prior_losses
     assert history.learning_rates == result.history.learning_rates
-    assert history.evaluations == result.history.evaluations
+    plotted = {step: replace(each, supplied=None) for step, each in result.history.evaluations.items()}
+    assert history.evaluations == plotted
     assert history_csv(history) == history_csv(result.history)
 
 
