@@ -79,6 +79,7 @@ def artist(request: pytest.FixtureRequest, browser, living_server: tuple[str, Co
     )
     page.open_blank_workflow()
     options = {"batch_size": 1, "noise_pool": 4, "evaluations": 2, "preview_every": 0, "cut_paste": 0.0}
+    options["subject_words"] = ""  # two thousand steps look for words for minutes
     training = train(True, "1girl, solo", training_image_size=64, train_steps=LONG, num_tokens=2, learning_rate="0.01")
     columns = [
         [loaders()],
