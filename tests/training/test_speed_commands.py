@@ -107,7 +107,7 @@ def test_compiled_blocks_have_the_same_gradients() -> None:
     found = []
     for through in (through_block, torch.compile(through_block, dynamic=False)):
         backbone.through = through
-        found.append(torch.autograd.grad(step.forward(), step.leaves)[0])
+        found.append(torch.autograd.grad(step.forward(), step.tokens)[0])
     plain, compiled_gradients = found
     assert float((compiled_gradients - plain).norm() / plain.norm()) < 1e-4
 

@@ -63,12 +63,11 @@ class BareStep:
         self._level = torch.linspace(0.1, 0.9, preset.batch).to(x0)
         self._x_t, self._target = backbone.add_noise(x0, noise, self._level), backbone.target(x0, noise, self._level)
         shape = backbone.num_blocks, preset.tokens, backbone.context_dim
-        self._tokens = (0.02 * torch.randn(shape, device=x0.device)).requires_grad_()
-        self.leaves = [self._tokens]
-        self._optimiser = torch.optim.AdamW(self.leaves, lr=1e-3)
+        self.tokens = (0.02 * torch.randn(shape, device=x0.device)).requires_grad_()
+        self._optimiser = torch.optim.AdamW([self.tokens], lr=1e-3)
 
     def forward(self) -> Tensor:
-        tokens = PlacedTokens(own=self._tokens)
+        tokens = PlacedTokens(own=self.tokens)
         prediction = self._backbone.predict(self._x_t, self._level, self._conditioning, tokens)
         return (prediction - self._target).square().mean()
 

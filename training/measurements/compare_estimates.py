@@ -83,7 +83,7 @@ def run_one(number: int, sampling_steps: int) -> Row:
     result = train(yard, recipe)
     after = grid.measure(result.trained.positive.at)
     assert after.unseen is not None and after.unseen_leak is not None and grid.before.unseen is not None
-    assert after.carried is not None
+    assert after.carried is not None  # the grid has held-back views
     identity, obedience = [], []
     for guidance in GUIDANCES:
         _, base = yard.base(guidance)

@@ -171,8 +171,8 @@ def _check_evaluations(record: dict[str, Any]) -> None:
         for name, value in measured.items():
             if value is None:
                 continue
-            least = -LARGEST_ERROR if name in _SUPPLIED else 0.0
-            if value < least or (step == 0 and not math.isfinite(value)):
+            below = value < 0 and name not in _SUPPLIED
+            if below or (step == 0 and not math.isfinite(value)):
                 raise ValueError(f"the evaluation of step {step} has {name} {value:.4g}, expected 0 or more")
 
 
