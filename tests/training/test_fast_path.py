@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from anima_fast_train.training.fast_path.block import Kept
 from anima_fast_train.training.fast_path.memory_plan import SHARE_OF_FREE, Activations
 from anima_fast_train.training.fast_path.prompt_rows import attend_to_prompt, prompt_rows
 from anima_fast_train.training.fast_path.rotary import normed_and_rotated
+from anima_fast_train.training.measurements.bench import BareStep
+from anima_fast_train.training.measurements.bench_model import PRESETS, RandomBackbone
 from anima_fast_train.training.measurements.step_memory import memory_of
 from anima_fast_train.training.miniature.architecture import MiniatureTransformer, TransformerSize, rotate
 from anima_fast_train.training.miniature.fast_forward import fast_forward
@@ -165,6 +168,18 @@ def test_a_step_takes_the_memory_that_was_predicted_and_leaves_none(
     assert 0.85 < predicted / used.peak < 1.15
     if kept >= Kept.NO_HIDDEN:
         assert used.peak < 0.6 * memory_of(step(model, None, rows, side), torch.device("cpu")).peak
+
+
+@pytest.mark.parametrize("kept", list(Kept))
+@pytest.mark.parametrize("changed", [{"side": 64, "batch": 1}, {"tokens": 256}, {"side": 256}])
+def test_small_pictures_and_many_tokens_are_foretold_too(kept: Kept, changed: dict[str, int]) -> None:
+    preset = replace(PRESETS["miniature"], **changed)  # type: ignore[arg-type]
+    backbone = RandomBackbone(preset, torch.device("cpu"))
+    backbone.kept = [kept] * backbone.num_blocks
+    bare = BareStep(backbone)
+    bare.gradients()
+    used = memory_of(bare.gradients, torch.device("cpu")).peak
+    assert 0.8 < preset.activations().of_step(backbone.kept) / used < 1.2
 
 
 def test_no_more_is_forgotten_than_has_to_be() -> None:

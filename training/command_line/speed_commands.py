@@ -141,8 +141,9 @@ def bench_scale_command(
     chosen, where = preset_of(preset.value, size, batch, blocks, precision, width), device_called(device)
     folder = require_writable(output)
     costs = scale.measure(chosen, axis or list(scale.AXES), where, rounds, say)
+    depth = "1 block" if chosen.size.num_blocks == 1 else f"{chosen.size.num_blocks} blocks"
     title = (
-        f"A step at width {chosen.size.model_channels}, {chosen.size.num_blocks} blocks, {chosen.side} px, "
+        f"A step at width {chosen.size.model_channels}, {depth}, {chosen.side} px, "
         f"batch {chosen.batch}, {chosen.tokens} tokens, {device}"
     )
     write_atomically(folder / "scale.json", (json.dumps([asdict(each) for each in costs], indent=1) + "\n").encode())

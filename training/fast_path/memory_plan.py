@@ -25,9 +25,12 @@ FIRST_BLOCK_SPARES = {
     Kept.NO_PROJECTIONS: (1, 1),
     Kept.INPUT: (0, 0),
 }
-# What the backward pass of one block holds at its height: the gradients of the hidden layer and what goes with them.
-WORKING_VECTORS = 12
-BROUGHT_BACK = {Kept.ALL: 0, Kept.NO_ROTATED: 2, Kept.NO_HIDDEN: 4, Kept.NO_PROJECTIONS: 4, Kept.INPUT: 13}
+# What the backward pass of one block holds at its height, a quarter of it in the residual stream: the gradients of the
+# hidden layer and what goes with them, and what it brings back.
+HEIGHT = {Kept.ALL: 8, Kept.NO_ROTATED: 9, Kept.NO_HIDDEN: 12, Kept.NO_PROJECTIONS: 14, Kept.INPUT: 24}
+# Of each vector that cross-attention reads: its key before and after the norm, and its value.
+KEY_VECTORS = {Kept.ALL: 3, Kept.NO_ROTATED: 3, Kept.NO_HIDDEN: 3, Kept.NO_PROJECTIONS: 0, Kept.INPUT: 0}
+KEY_HEIGHT = 5  # and at the height of one block: these again, or their gradients
 # Times what is kept without adapters: the inputs of all layers, 8 vectors, come to the 15.
 ADAPTERS_KEEP = 1.6
 STATISTICS = 6  # float32 numbers of a position: mean and deviation of three norms; attention adds one for each head
@@ -40,7 +43,9 @@ SHARE_OF_FREE = 0.85  # of the free memory, the rest for what allocators lose be
 @dataclass(frozen=True)
 class Activations:
     """What decides how much a step keeps. positions: patches of an image times images; the sizes are bytes of a number
-    in the layers and in the residual stream."""
+    in the layers and in the residual stream. Both weigh little beside a picture of 512 px, and may be left out where
+    they are not known: keys, vectors that cross-attention reads, times images, and gradients, the bytes of all
+    tokens'."""
 
     blocks: int
     width: int
@@ -48,18 +53,20 @@ class Activations:
     positions: int
     layer_size: int
     residual_size: int
+    keys: int = 0
+    gradients: int = 0
 
     def of_block(self, kept: Kept) -> int:
         """Bytes that one block keeps."""
         statistics = 0 if kept == Kept.INPUT else 4 * (STATISTICS + self.heads)
-        return self._vectors(*VECTORS[kept]) + self.positions * statistics
+        return self._vectors(*VECTORS[kept]) + self.positions * statistics + self._of_keys(KEY_VECTORS[kept])
 
     def of_step(self, kept: Sequence[Kept]) -> int:
         """Bytes at the height of a step, above the weights."""
         spared = self._vectors(*FIRST_BLOCK_SPARES[kept[0]])
-        working = self._vectors(WORKING_VECTORS // 4, WORKING_VECTORS - WORKING_VECTORS // 4)
-        working += self._vectors(0, max(BROUGHT_BACK[each] for each in kept))
-        return sum(self.of_block(each) for each in kept) - spared + working
+        height = max(HEIGHT[each] for each in kept)
+        working = self._vectors(height // 4, height - height // 4) + self._of_keys(KEY_HEIGHT)
+        return sum(self.of_block(each) for each in kept) - spared + working + self.gradients
 
     def fitting_adapters(self, free: float) -> list[Kept]:
         """The same where adapters learn in the layers: they keep the layers' inputs too, and would get no gradient from
@@ -73,6 +80,9 @@ class Activations:
 
     def _vectors(self, residual: int, layers: int) -> int:
         return self.positions * self.width * (residual * self.residual_size + layers * self.layer_size)
+
+    def _of_keys(self, vectors: int) -> int:
+        return self.keys * self.width * vectors * self.layer_size
 
     def fitting(self, free: float) -> list[Kept]:
         """What each block keeps where `free` bytes are free: the more is forgotten, the longer a step takes, so no more

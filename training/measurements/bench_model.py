@@ -43,25 +43,38 @@ class Preset:
     def positions(self) -> int:
         return (self.side // 16) ** 2
 
+    @property
+    def keys(self) -> int:
+        """Vectors that cross-attention reads, for one image: of the prompt and of the tokens, each before its zeros."""
+        words = torch.empty(1, self.prompt_length, 1, device="meta")
+        prompt, tokens = prompt_rows(words, WORDS), torch.empty(self.tokens, 1, device="meta")
+        return sum(read.shape[1] for read, _ in (prompt.beside(None), prompt.apart_from(tokens)))
+
     def shape(self) -> StepShape:
         """For counting a step's operations."""
-        size, words = self.size, torch.empty(1, self.prompt_length, 1, device="meta")
-        prompt, tokens = prompt_rows(words, WORDS), torch.empty(self.tokens, 1, device="meta")
-        keys = sum(read.shape[1] for read, _ in (prompt.beside(None), prompt.apart_from(tokens)))
+        size = self.size
         return StepShape(
             size.num_blocks,
             size.model_channels,
             self.batch,
             self.positions,
-            keys,
+            self.keys,
             size.crossattn_emb_channels,
             size.adaln_lora_dim,
         )
 
     def activations(self) -> Activations:
-        size, positions = self.size, self.batch * self.positions
-        itemsize = self.dtype.itemsize
-        return Activations(size.num_blocks, size.model_channels, size.num_heads, positions, itemsize, itemsize)
+        size, itemsize = self.size, self.dtype.itemsize
+        return Activations(
+            blocks=size.num_blocks,
+            width=size.model_channels,
+            heads=size.num_heads,
+            positions=self.batch * self.positions,
+            layer_size=itemsize,
+            residual_size=itemsize,
+            keys=self.batch * self.keys,
+            gradients=size.num_blocks * self.tokens * size.crossattn_emb_channels * torch.float32.itemsize,
+        )
 
 
 PRESETS = {
