@@ -16,7 +16,7 @@ import logging
 import statistics
 from typing import Any
 
-from bench_process import comfyui, common_options, now
+from bench_process import comfyui, common_options, made_up_reference, now
 
 TOKENS = "16 tokens"
 
@@ -97,21 +97,12 @@ def wide_anima(options: argparse.Namespace) -> Any:
 
 
 def seconds_of_steps(model: Any, settings: Any, options: argparse.Namespace) -> list[float]:
-    import torch
-
     from anima_fast_train.nodes.models.backbone import predicting_backbone
-    from anima_fast_train.training.references.encode import EncodedReference
     from anima_fast_train.training.train import train_what_is_asked
 
     ticks: list[float] = []
     with predicting_backbone(model, "on" if options.checkpointing else "off", "auto") as backbone:
-        side, device = options.size // 8, model.load_device
-        generator = torch.Generator().manual_seed(0)
-        latent = torch.randn(1, 16, 1, side, side, generator=generator).to(device)
-        mask = torch.zeros(1, 1, side, side, device=device)
-        mask[..., side // 4 :, side // 4 :] = 1
-        prompt = backbone.family.made_up_prompt(model.model, generator).to(device)
-        shown = EncodedReference(latent, mask, prompt, caption="1girl")
+        shown = made_up_reference(backbone, model, options.size)
         train_what_is_asked(backbone, [shown], settings, lambda _: ticks.append(now(options)))
     steps = ticks[:-1]  # the last one is followed by an evaluation
     return [later - earlier for earlier, later in zip(steps, steps[1:], strict=False)]

@@ -59,3 +59,18 @@ def comfyui(options: argparse.Namespace) -> Iterator[Path]:
         args.cpu = not options.gpu
         args.use_pytorch_cross_attention = True
         yield Path(folder)
+
+
+def made_up_reference(backbone: Any, model: Any, side: int) -> Any:
+    """Noise of side x side pixels whose mask is white in its lower right, under a made-up prompt."""
+    import torch
+
+    from anima_fast_train.training.references.encode import EncodedReference
+
+    cells, device = side // 8, model.load_device
+    generator = torch.Generator().manual_seed(0)
+    latent = torch.randn(1, 16, 1, cells, cells, generator=generator).to(device)
+    mask = torch.zeros(1, 1, cells, cells, device=device)
+    mask[..., cells // 4 :, cells // 4 :] = 1
+    prompt = backbone.family.made_up_prompt(model.model, generator).to(device)
+    return EncodedReference(latent, mask, prompt, caption="1girl")

@@ -2,9 +2,11 @@
 ComfyUI as Anima, takes training steps that keep different amounts, then a sampling step with what was trained.
 
     <ComfyUI's python> real_size.py <ComfyUI's folder> <folder for the checkpoint> [--size 256] [--precision bf16]
+    [--learn 20]
 
 Prints seconds and the memory of each; needs 12 GiB, and no text encoder: the prompt is made up. A checkpoint that is
-there is used again.
+there is used again. --learn trains so many steps at the default settings instead, and prints the errors before and
+after.
 """
 
 from __future__ import annotations
@@ -12,9 +14,10 @@ from __future__ import annotations
 import resource
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import make_checkpoints
-from bench_process import comfyui, common_options, now
+from bench_process import comfyui, common_options, made_up_reference, now
 
 WIDTH = 2048
 GIB = 2**30
@@ -25,12 +28,17 @@ def main() -> None:
     parser.set_defaults(size=256, model="anima-real-size.safetensors")
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--kept", nargs="*", default=["all", "no_hidden", "input"])
+    parser.add_argument("--learn", type=int, default=0, help="steps at the default settings")
     options = parser.parse_args()
     with comfyui(options):
         path = options.models / options.model
         if not path.exists():
             write(path)
-        run(options, path)
+        model = loaded(options, path)
+        if options.learn:
+            learn(options, model)
+        else:
+            run(options, model)
 
 
 def write(path: Path) -> None:
@@ -40,8 +48,44 @@ def write(path: Path) -> None:
     make_checkpoints.write(path, make_checkpoints.randomised(model, 0))
 
 
-def run(options: Namespace, path: Path) -> None:
+def loaded(options: Namespace, path: Path) -> Any:
     import comfy.sd
+    import torch
+
+    started = now(options)
+    with torch.inference_mode():
+        # As a GPU has them; on a CPU ComfyUI would widen them to float32.
+        model = comfy.sd.load_diffusion_model(str(path), model_options={"dtype": torch.bfloat16})
+    print(f"loaded in {now(options) - started:.1f} s: {model.model_size() / GIB:.2f} GiB of weights", flush=True)
+    return model
+
+
+def learn(options: Namespace, model: Any) -> None:
+    from anima_fast_train.nodes.models.backbone import predicting_backbone
+    from anima_fast_train.training.settings import TrainingSettings
+    from anima_fast_train.training.train import train_what_is_asked
+
+    with predicting_backbone(model, "auto", options.precision) as backbone:
+        settings = TrainingSettings(steps=options.learn)
+        result = train_what_is_asked(
+            backbone,
+            [made_up_reference(backbone, model, options.size)],
+            settings,
+            lambda report: print(f"step {report.step}: loss {report.loss:.3f}", flush=True),
+        )
+    inside = ", ".join(f"{each.inside:.3f} after {step}" for step, each in result.history.evaluations.items() if step)
+    print(
+        f"{options.learn} steps at {options.size} px in {result.seconds:.0f} s, at a rate of "
+        f"{result.found_rate.rate:.3g}: the error inside the mask was {result.before.inside:.3f}, then {inside}; the "
+        f"process's peak {peak_gib():.2f} GiB"
+    )
+
+
+def peak_gib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def run(options: Namespace, model: Any) -> None:
     import torch
 
     from anima_fast_train.nodes.models.backbone import predicting_backbone
@@ -49,11 +93,6 @@ def run(options: Namespace, path: Path) -> None:
     from anima_fast_train.training.fast_path.block import Kept
     from anima_fast_train.training.measurements.step_memory import memory_of
 
-    started = now(options)
-    with torch.inference_mode():
-        # As a GPU has them; on a CPU ComfyUI would widen them to float32.
-        model = comfy.sd.load_diffusion_model(str(path), model_options={"dtype": torch.bfloat16})
-    print(f"loaded in {now(options) - started:.1f} s: {model.model_size() / GIB:.2f} GiB of weights", flush=True)
     cells = options.size // 8
     for name in options.kept:
         with predicting_backbone(model, "off", options.precision) as backbone:
@@ -81,7 +120,7 @@ def run(options: Namespace, path: Path) -> None:
             print(
                 f"{name}: two steps at {options.size} px took {seconds[0]:.1f} and {seconds[1]:.1f} s, "
                 f"{used / GIB:.2f} GiB above the weights, foretold {foretold / GIB:.2f}; the process's peak so far "
-                f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB",
+                f"{peak_gib():.2f} GiB",
                 flush=True,
             )
     sample(options, model, tokens.detach(), vectors)
