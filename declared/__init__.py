@@ -2,7 +2,7 @@
 
 from .checking import LONGEST_SENTENCE, check, check_value, range_text, shortened, values_of
 from .record import changed_texts, from_record, texts, to_record
-from .setting import ARTIST, EXPERT, Face, Setting, setting, settings_of, with_default
+from .setting import ARTIST, EXPERT, Face, Setting, setting, settings_of
 from .table import markdown_table, page_with_tables
 
 __all__ = [
@@ -24,5 +24,4 @@ __all__ = [
     "texts",
     "to_record",
     "values_of",
-    "with_default",
 ]

@@ -99,12 +99,6 @@ def setting(
     return field(default=default, metadata={METADATA: declared})
 
 
-def with_default(cls: type, name: str, default: Any) -> Any:
-    """A dataclass field that declares the setting of this field of `cls` anew, with another default."""
-    (declared,) = (each for each in fields(cls) if each.name == name)
-    return field(default=default, metadata=declared.metadata)
-
-
 _KNOWN: dict[type, tuple[Setting, ...]] = {}
 
 

@@ -23,6 +23,7 @@ WORKFLOWS = sorted((OLD / "workflows").glob("*.json"))
 OBJECT_INFO = recorded_object_info()
 SETTINGS = TrainingSettings(
     steps=24,
+    prior_weight=1.6,
     num_tokens=3,
     negative_tokens=2,
     time_ranges=2,

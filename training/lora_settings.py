@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from ..declared import ARTIST, setting, with_default
+from ..declared import ARTIST, setting
 from .settings import TrainingSettings
 from .token_settings import TRAINING
 
@@ -100,9 +100,6 @@ class LoraFileSettings:
 @dataclass(frozen=True)
 class LoraTrainingSettings(TrainingSettings, LoraSettings):
     """One training of a LoRA: how it is trained and what it is. What the first says of tokens does not touch it."""
-
-    # With the 300 of tokens it showed less of the character than they do, with 600 as much.
-    steps: int = with_default(TrainingSettings, "steps", 600)
 
 
 def with_lora(settings: TrainingSettings, lora: LoraSettings) -> LoraTrainingSettings:

@@ -41,7 +41,7 @@ class LossSettings:
         public_id="attention_weight",
     )
     prior_weight: float = setting(
-        1.6,
+        2.4,
         help="How firmly the picture outside the mask is held to what the model draws without the context. 0 lets the "
         "context change backgrounds too.",
         topic=LOSS,

@@ -20,7 +20,7 @@ class TrainingSettings(LossSettings, TokenSettings):
     """One training run. Lengths are in steps, weights multiply losses, shares run from 0 to 1."""
 
     steps: int = setting(
-        300,
+        600,
         help="Training steps. 200 show whether it works; watch the evaluation loss in info to see whether more would "
         "help.",
         topic=TRAINING,

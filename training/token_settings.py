@@ -33,7 +33,7 @@ class TokenSettings:
     """Of each block's tokens; what is said here of tokens does not touch another trainable."""
 
     num_tokens: int = setting(
-        16,
+        32,
         help="Context tokens for each block. More remember more of the picture, also what you do not want.",
         topic=TRAINING,
         audience=ARTIST,

@@ -54,6 +54,6 @@ def test_with_a_model_the_preview_says_how_long_training_takes(server: ComfyServ
     workflow["preview"]["inputs"]["model"] = ["model", 0]
     estimated = server.run_well(workflow)
     time, memory = estimated.text("words").splitlines()
-    assert time.startswith("time: about ") and " for 300 steps, " in time and memory.startswith("memory: about ")
+    assert time.startswith("time: about ") and " for 600 steps, " in time and memory.startswith("memory: about ")
     heights = [server.picture(finished, "preview").shape[0] for finished in (plain, estimated)]
     assert heights[0] < heights[1], "it stands below the picture"

@@ -104,8 +104,8 @@ def test_texts_say_every_setting() -> None:
     assert (said["init_text"], said["per_block"], said["steps"], said["prior_weight"]) == (
         "red hair",
         "false",
-        "300",
-        "1.6",
+        "600",
+        "2.4",
     )
     assert changed_texts(TrainingSettings()) == {}
 
@@ -122,12 +122,21 @@ RECORD_OF_0_1 = json.loads(
 
 
 def test_a_checkpoint_of_version_0_1_has_the_same_record() -> None:
-    record = to_record(
-        TrainingSettings(learning_rate="0.3", token_norm="raw", subject_words="", token_attention="shared")
+    of_then = TrainingSettings(
+        steps=300,
+        num_tokens=16,
+        prior_weight=1.6,
+        learning_rate="0.3",
+        token_norm="raw",
+        subject_words="",
+        token_attention="shared",
     )
+    record = to_record(of_then)
     assert record == {**RECORD_OF_0_1, **SETTINGS_OF_0_1}
     other = {**RECORD_OF_0_1, "cfg": 5.0, "attention_weight": 2.0, "of a later version": 1}
-    known = TrainingSettings(guidance=5.0, emphasis_weight=2.0, learning_rate="0.3")
+    known = TrainingSettings(
+        steps=300, num_tokens=16, prior_weight=1.6, guidance=5.0, emphasis_weight=2.0, learning_rate="0.3"
+    )
     assert from_record(TrainingSettings, other) == known
     assert from_record(TrainingSettings, {}) == TrainingSettings()
 

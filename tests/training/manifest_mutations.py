@@ -7,6 +7,10 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from anima_fast_train.training.settings import TrainingSettings
+
+DEFAULTS = TrainingSettings()
+
 HEADINGS = {
     "steps": ("steps", "train_steps", "Train Steps", "train-steps"),
     "training_image_size": ("size", "training_image_size", "Training Image Size"),
@@ -31,10 +35,10 @@ SOUND: dict[str, tuple[tuple[str, Any], ...]] = {
         ("=1+1 \u202e', \x1b[2J", "=1+1 \u202e', \x1b[2J"),
         ("x" * 5000, "x" * 5000),
     ),
-    "steps": (("", 300), ("1", 1), ("+20", 20), ("100000", 100_000)),
+    "steps": (("", DEFAULTS.steps), ("1", 1), ("+20", 20), ("100000", 100_000)),
     "training_image_size": (("", 128), ("64", 64), ("4096", 4096)),
-    "num_tokens": (("", 16), ("4", 4), ("0004", 4)),
-    "prior_weight": (("", 1.6), ("0", 0.0), ("2.50", 2.5), ("1e2", 100.0), (".5", 0.5), ("3.", 3.0)),
+    "num_tokens": (("", DEFAULTS.num_tokens), ("4", 4), ("0004", 4)),
+    "prior_weight": (("", DEFAULTS.prior_weight), ("0", 0.0), ("2.50", 2.5), ("1e2", 100.0), (".5", 0.5), ("3.", 3.0)),
     "per_block": (("", True), ("yes", True), ("FALSE", False), ("off", False), ("1", True)),
     "learning_rate": (("", "auto"), ("0.1:100, 0.01", "0.1:100, 0.01"), ("auto", "auto")),
     "seed": (("", 0), ("18446744073709551615", 2**64 - 1)),

@@ -292,7 +292,7 @@ def test_bad_references_are_refused(command: Command, files: Path, tmp_path: Pat
         ("--learning-rate", "-0.1", "learning rate part 1"),
         ("--learning-rate", "quick", "the rate is not a number"),
         ("--learning-rate", "1e39", "expected at most 1e+06"),
-        ("--learning-rate", "0.1:0.001", "expected one step or more"),
+        ("--learning-rate", "0.1:0.0005", "expected one step or more"),
         ("--prior-weight", "-1", "prior_weight is -1.0, expected 0 or more"),
         ("--unmasked-weight", "1.5", "unmasked_weight is 1.5, expected 0 to 1"),
         ("--seed", "-1", "seed is -1, expected 0 to"),
@@ -407,8 +407,7 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
         assert all(complete(path) for path in kept)
 
 
-SMALL_LORA = ("--trainable", "lora", "--size", "48", "--batch-size", "1", "--lora-rank", "2")
-LORA = (*SMALL_LORA, "--steps", "2")
+LORA = ("--trainable", "lora", "--size", "48", "--steps", "2", "--batch-size", "1", "--lora-rank", "2")
 QUICKLY = ("--cut-paste", "0", "--learning-rate", "0.01", "--noise-pool", "2")
 
 
@@ -423,10 +422,6 @@ def test_a_lora_is_trained_and_written_as_other_tools_read_it(command: Command, 
     assert said["ss_network_alpha"] == "1" and said["anima_fast_train.steps"] == "2"
     assert json.loads((tmp_path / "a" / "report.json").read_text())["lora_layers"] == 60
     assert not (tmp_path / "a" / "context.safetensors").exists()
-    soon = ("--patience", "1", "--evaluations", "600", "--least-improvement", "1")
-    assert command(*given, *SMALL_LORA, *soon, *QUICKLY, "--output", tmp_path / "c").code == 0
-    with safe_open(tmp_path / "c" / "lora.safetensors", framework="pt") as file:
-        assert file.metadata()["ss_max_train_steps"] == "600"
     again = ("--start-lora", tmp_path / "a" / "lora.safetensors", "--lora-layout", "peft")
     assert command(*given, *LORA, *QUICKLY, *again, "--output", tmp_path / "b").code == 0
     with safe_open(tmp_path / "b" / "lora.safetensors", framework="pt") as file:

@@ -48,12 +48,6 @@ def test_without_prior_preservation_what_the_mask_leaves_out_is_changed_more():
     assert held.after.leak < 0.7 * free.after.leak
 
 
-def test_prior_preservation_counts_more_for_a_lora_than_for_tokens():
-    backbone = AdaptableDenoiser()
-    trainer, _ = lora_trainer(backbone, [reference(backbone)], SETTINGS)
-    assert trainer.forward.prior_weight == pytest.approx(1.5 * SETTINGS.prior_weight * trainer.grid.before.balance)
-
-
 def test_the_model_is_as_it_was_after_training_and_after_a_cancel():
     backbone = AdaptableDenoiser()
     before = {name: tensor.clone() for name, tensor in backbone.model.state_dict().items()}

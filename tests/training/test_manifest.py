@@ -19,6 +19,7 @@ from anima_fast_train.training.manifests.manifest_file import MOST_ROWS, BadRow
 from anima_fast_train.training.manifests.plan import Model, PlannedRow, planned
 from anima_fast_train.training.manifests.store import Store
 from anima_fast_train.training.miniature.scene import SIDE, draw_reference
+from anima_fast_train.training.settings import TrainingSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from judge_manifests import outcomes
@@ -85,7 +86,7 @@ def test_a_setting_is_a_column_by_each_of_its_names(folder: Path) -> None:
 def test_an_empty_cell_is_the_default_of_the_model(folder: Path) -> None:
     (row,) = plan(folder, "image,mask,size,steps\np1.png,m1.png,,\n")
     assert isinstance(row, PlannedRow)
-    assert (row.recipe.framing.size, row.recipe.settings.steps) == (SIDE, 300)
+    assert (row.recipe.framing.size, row.recipe.settings.steps) == (SIDE, TrainingSettings().steps)
     for name in ("model", "clip", "vae"):
         (folder / name).write_bytes(name.encode())
     anima = AnimaFiles(folder / "model", folder / "clip", folder / "vae").described()

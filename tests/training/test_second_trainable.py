@@ -42,8 +42,6 @@ class TrainedBias:
 class BlockBias:
     """A vector for each block, [BLOCKS,CHANNELS]."""
 
-    prior_share = 1.0
-
     def __init__(self) -> None:
         self.leaves = [torch.zeros(BLOCKS, CHANNELS, requires_grad=True)]
 

@@ -43,7 +43,7 @@ def test_the_defaults_make_sense() -> None:
         *(("unmasked_weight", value, "0 to 1") for value in (-0.1, 1.1, math.nan)),
         *(("ema", value, r"0 \(off\) to below 1") for value in (-0.1, 1.0, math.nan)),
         *(("seed", value, "0 to 18446744073709551615") for value in (-1, 2**64)),
-        ("learning_rate", "0.1:0.001", "one step or more"),
+        ("learning_rate", "0.1:0.0005", "one step or more"),
         ("learning_rate", "1e7", r"at most 1e\+06"),
     ],
 )

@@ -14,10 +14,6 @@ from .layers import Layer
 from .plan import AdapterPlan, Adapters, plan_of
 from .trained_lora import TrainedLora
 
-# An adapter acts in every layer and on every prompt: at a share of 1 LoRAs of the miniature leaked up to 0.19 in other
-# scenes.
-PRIOR_SHARE = 1.5
-
 
 class AdapterTrainable:
     """Float32 on one device. A leaf is counted in units of what it acts on: at 1 an adapter changes a layer by about as
@@ -26,8 +22,6 @@ class AdapterTrainable:
     layers: of the model, by its backbone. generator: a CPU generator for what training begins at. begin: a LoRA to go
     on from, of the same plan. Raises ValueError where the settings do not fit the layers.
     """
-
-    prior_share = PRIOR_SHARE
 
     def __init__(
         self,

@@ -55,9 +55,8 @@ StartContext = Annotated[
 TrainableName = Annotated[
     str,
     typer.Option(
-        help="What is trained: tokens (a context, read beside the prompt), lora (for Load LoRA; in "
-        f"{LoraTrainingSettings().steps} steps, unless it is told how many), or embedding (words of a prompt; with "
-        "--world epsilon)."
+        help="What is trained: tokens (a context, read beside the prompt), lora (for Load LoRA), or embedding (words "
+        "of a prompt; with --world epsilon)."
     ),
 ]
 StartLora = Annotated[
@@ -79,7 +78,6 @@ World = Annotated[str, typer.Option(help=WORLD_HELP)]
     embedding=reader(EmbeddingSettings),
 )
 def train(
-    context: typer.Context,
     references: ReferenceList,
     framing: Framing,
     augmentation: Augmentation,
@@ -101,9 +99,6 @@ def train(
     settings, reduction = aim.settings(settings), checked_reduction(reduction)
     begin: ReferenceContext | Path | None = start_lora
     if checked_trainable(trainable, start_context, start_lora) == LORA:
-        source = context.get_parameter_source("steps")
-        if source is not None and source.name == "DEFAULT":
-            settings = replace(settings, steps=LoraTrainingSettings().steps)
         settings = with_lora(settings, lora)
         lora_file.check_fits(lora)
     elif trainable == EMBEDDING:

@@ -26,8 +26,6 @@ class EmbeddingTrainable:
     0 they begin near zero.
     """
 
-    prior_share = 1.0
-
     def __init__(
         self,
         backbone: EmbeddableBackbone,

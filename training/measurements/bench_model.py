@@ -17,6 +17,7 @@ from ..fast_path.prompt_rows import prompt_rows
 from ..miniature.architecture import MiniatureTransformer, TransformerSize
 from ..miniature.fast_forward import fast_forward
 from ..references.encode import EncodedReference
+from ..settings import TrainingSettings
 from ..trainables.placed_tokens import Tokens
 
 ANIMA = TransformerSize(
@@ -24,7 +25,7 @@ ANIMA = TransformerSize(
 )
 TIMESTEP_SCALE = 1000.0
 WORDS = 12  # vectors of the prompt that are not zero
-TOKENS = 16
+TOKENS = TrainingSettings().num_tokens
 SEED = 0
 
 

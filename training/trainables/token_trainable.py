@@ -32,8 +32,6 @@ class TokenTrainable:
     than a vector of it. Raises ValueError where what is trained would be too large for a file.
     """
 
-    prior_share = 1.0
-
     def __init__(
         self,
         backbone: TokenBackbone,

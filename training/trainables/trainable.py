@@ -49,14 +49,10 @@ class Trained(Protocol):
 
 
 class Trainable(Protocol):
-    """Everything is float32 on one device.
-
-    leaves: the parameters that the optimiser is given, in an order that never changes. prior_share: how many times
-    prior_weight counts for what acts so much more than tokens do outside the mask.
-    """
+    """Everything is float32 on one device. leaves: the parameters that the optimiser is given, in an order that never
+    changes."""
 
     leaves: list[Tensor]
-    prior_share: float
 
     def at(self, level: Tensor, kept: Kept | None = None) -> Any:
         """What the backbone takes as `trained` for rows at these levels [B].
