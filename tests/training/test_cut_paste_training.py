@@ -151,7 +151,7 @@ def test_given_pictures_take_no_words_with_them() -> None:
 
 def test_evaluations_measure_the_views_that_were_held_back(tmp_path: Any) -> None:
     backbone = DrawingTiny()
-    settings = TrainingSettings(steps=60, num_tokens=3, batch_size=3, noise_pool=64, evaluations=3)
+    settings = TrainingSettings(steps=60, num_tokens=3, batch_size=3, noise_pool=64, evaluations=3, prior_weight=1.6)
     result = train_context_tokens(backbone, [encoded(backbone)], settings)
     assert result.before.unseen is not None and result.after.unseen is not None
     assert result.after.unseen < 0.9 * result.before.unseen
