@@ -18,7 +18,7 @@ from typing import Any
 
 from bench_process import comfyui, common_options, made_up_reference, now
 
-TOKENS = "16 tokens"
+TOKENS = "tokens"
 
 
 def main() -> None:
