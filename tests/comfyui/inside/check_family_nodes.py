@@ -29,7 +29,9 @@ from anima_fast_train.training.trainables.context_file import ReferenceContext
 from anima_fast_train.training.trainables.token_trainable import prompt_vectors
 
 READERS = tuple(family for family in FAMILIES if family.reads_tokens)
-SETTINGS = TrainingSettings(steps=8, batch_size=1, learning_rate="0.3", num_tokens=4, noise_pool=2, evaluations=1)
+SETTINGS = TrainingSettings(
+    prior_weight=1.6, steps=8, batch_size=1, learning_rate="0.3", num_tokens=4, noise_pool=2, evaluations=1
+)
 SIDE = 64
 
 
@@ -74,7 +76,8 @@ def drawn(family: SmallFamily, model, positive: list) -> torch.Tensor:
 def check_from_training_to_a_picture(family: SmallFamily) -> None:
     context, info = train(family)
     assert context.info.model_family == family_of(family.model()).name
-    assert context.info.inside_after < context.info.inside_before and "inside the mask" in info
+    assert context.info.inside_after < context.info.inside_before
+    assert "inside the mask" in info, info
     prompt = encoded(family, SHORT)
     plain = drawn(family, family.model(), prompt)
     [patched] = PatchModel.execute(family.model(), context, 1.0, 0.0, 1.0, "positive").args
