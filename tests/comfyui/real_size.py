@@ -11,7 +11,6 @@ after.
 
 from __future__ import annotations
 
-import resource
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -62,6 +61,7 @@ def loaded(options: Namespace, path: Path) -> Any:
 
 def learn(options: Namespace, model: Any) -> None:
     from anima_fast_train.nodes.models.backbone import predicting_backbone
+    from anima_fast_train.training.reports.memory import peak_mib
     from anima_fast_train.training.settings import TrainingSettings
     from anima_fast_train.training.train import train_what_is_asked
 
@@ -77,12 +77,8 @@ def learn(options: Namespace, model: Any) -> None:
     print(
         f"{options.learn} steps at {options.size} px in {result.seconds:.0f} s, at a rate of "
         f"{result.found_rate.rate:.3g}: the error inside the mask was {result.before.inside:.3f}, then {inside}; the "
-        f"process's peak {peak_gib():.2f} GiB"
+        f"process's peak {peak_mib(model.load_device) / 1024:.2f} GiB"
     )
-
-
-def peak_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def run(options: Namespace, model: Any) -> None:
@@ -92,6 +88,7 @@ def run(options: Namespace, model: Any) -> None:
     from anima_fast_train.training.conditioning import Conditioning
     from anima_fast_train.training.fast_path.block import Kept
     from anima_fast_train.training.measurements.step_memory import memory_of
+    from anima_fast_train.training.reports.memory import peak_mib
 
     cells = options.size // 8
     for name in options.kept:
@@ -120,7 +117,7 @@ def run(options: Namespace, model: Any) -> None:
             print(
                 f"{name}: two steps at {options.size} px took {seconds[0]:.1f} and {seconds[1]:.1f} s, "
                 f"{used / GIB:.2f} GiB above the weights, foretold {foretold / GIB:.2f}; the process's peak so far "
-                f"{peak_gib():.2f} GiB",
+                f"{peak_mib(x.device) / 1024:.2f} GiB",
                 flush=True,
             )
     sample(options, model, tokens.detach(), vectors)

@@ -30,7 +30,7 @@ from anima_fast_train.training.trainables.token_trainable import prompt_vectors
 
 READERS = tuple(family for family in FAMILIES if family.reads_tokens)
 SETTINGS = TrainingSettings(
-    prior_weight=1.6, steps=8, batch_size=1, learning_rate="0.3", num_tokens=4, noise_pool=2, evaluations=1
+    steps=8, batch_size=1, learning_rate="0.3", num_tokens=4, prior_weight=1.6, noise_pool=2, evaluations=1
 )
 SIDE = 64
 
