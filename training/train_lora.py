@@ -15,6 +15,7 @@ from .evaluation import Evaluation
 from .forward_passes import CountedBackbone, ForwardPasses
 from .lora_settings import LoraTrainingSettings
 from .references.encode import EncodedReference
+from .references.unprompted import held_without_prompt
 from .result import StepReport, TrainingResult
 from .resuming.run_state import CheckpointPlan, TrainingState
 from .stopping import score
@@ -68,6 +69,8 @@ def lora_trainer(
     model: Any = CountedBackbone(backbone, passes)
     earlier = "" if begin is None else begin.info.words
     references, words = under_words(model, references, settings, passes, resume, earlier)
+    if settings.prior_weight > 0 and settings.unmasked_weight == 0:
+        references = held_without_prompt(references, model.encode_prompt)
     return Trainer(model, trainable, references, settings, generator, passes, words), trainable
 
 

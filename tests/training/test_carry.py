@@ -32,6 +32,7 @@ from anima_fast_train.training.measurements.carry_prompts import (
 )
 from anima_fast_train.training.measurements.carry_score import Seen
 from anima_fast_train.training.measurements.carry_trainings import DEFAULTS, TODAY, TRAININGS, Recipe
+from anima_fast_train.training.measurements.on_the_prompt import OnThePrompt
 from anima_fast_train.training.miniature import identity, pose, scene
 from anima_fast_train.training.miniature.scene import Person, Scene, draw_reference
 from anima_fast_train.training.settings import TrainingSettings
@@ -192,9 +193,21 @@ def test_version_0_1_is_written_out_in_full() -> None:
     assert TODAY.images.cut_paste == 0
 
 
+def test_on_the_prompt_alone_the_negative_prompt_is_the_models_own() -> None:
+    context = ReferenceContext(ContextTokens(torch.ones(2, 3, 4)), ContextTokens(torch.ones(2, 1, 4)))
+    alone = OnThePrompt(context)
+    assert context.at_level(0.5, negative=True) is not None
+    assert alone.at_level(0.5, negative=True) is None
+    acting = alone.scaled(0.5).at_level(0.5)
+    assert acting is not None and float(acting.joined.mean()) == 0.5
+    assert alone.scaled(0.5).at_level(0.5, negative=True) is None
+    assert alone.prompt_words == context.prompt_words
+
+
 def test_a_recipe_puts_values_where_they_belong() -> None:
     recipe = Recipe().but(steps=7, random_crop=0.5, pictures=3)
     assert (recipe.settings.steps, recipe.images.random_crop, recipe.pictures) == (7, 0.5, 3)
+    assert Recipe().but(prompt_alone=True) == Recipe(prompt_alone=True)
     with pytest.raises(TypeError, match="no setting is called no_such"):
         Recipe().but(no_such=1)
     assert json.loads(json.dumps(recipe.record()))["settings"]["steps"] == 7

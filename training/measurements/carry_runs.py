@@ -13,12 +13,13 @@ from ..miniature.identity import Character
 from ..miniature.scene import draw_elsewhere
 from ..result import TrainingResult
 from ..train import train_what_is_asked
-from ..trainables.trainable import Trained
+from ..trainables.trainable import Acting
 from . import carry_score
 from .carry_prompts import OPEN_PROMPTS, PROMPTS
 from .carry_score import Seen
 from .carry_trainings import Recipe
 from .carry_yardstick import Yardstick, encoded_scenes, few
+from .on_the_prompt import OnThePrompt
 
 GUIDANCES = (GUIDANCE, 3.0)  # the miniature's own, and one nearer to what artists use
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # of the frontier
@@ -93,10 +94,11 @@ def run(
     """A row for each guidance. show: gets the guidance and the samples [PROMPTS*SEEDS,H,W,3] of the named prompts."""
     result = train(yard, recipe)
     before, after = result.before, result.after
-    unhelped, elsewhere = yard.elsewhere(result.trained)
+    trained = OnThePrompt(result.trained) if recipe.prompt_alone else result.trained
+    unhelped, elsewhere = yard.elsewhere(trained)
     rows = []
     for guidance in GUIDANCES:
-        pictures, seen = yard.samples(result.trained, guidance)
+        pictures, seen = yard.samples(trained, guidance)
         show(guidance, pictures)
         rows.append(
             Row(
@@ -111,7 +113,7 @@ def run(
                 unseen=after.unseen / before.unseen if after.unseen is not None and before.unseen else None,
                 unseen_leak=after.unseen_leak,
                 rate=result.found_rate.rate if result.found_rate.steps else None,
-                frontier=frontier(yard, result.trained, guidance, seen),
+                frontier=frontier(yard, trained, guidance, seen),
                 in_words=in_words(yard, guidance),
                 known_in_words=known_in_words(yard, guidance),
                 recipe=recipe.record(),
@@ -160,7 +162,7 @@ def figures(yard: Yardstick, seen: Seen, guidance: float) -> dict[str, float | N
     }
 
 
-def frontier(yard: Yardstick, context: Trained, guidance: float, whole: Seen) -> list[list[float]]:
+def frontier(yard: Yardstick, context: Acting, guidance: float, whole: Seen) -> list[list[float]]:
     """[scale, identity, obedience] at each of `SCALES`, all of the same few samples; `whole` are those at scale 1."""
     base, truth = few(yard.base(guidance)[1]), few(yard.truth)
     found = []

@@ -20,17 +20,19 @@ class Recipe:
     """How a context is trained.
 
     pictures: 1 is the reference alone; more are true pictures of its character in other poses before other backgrounds.
+    prompt_alone: samples have what is trained on their prompt and not on the negative prompt.
     """
 
     settings: TrainingSettings = TrainingSettings()
     images: ImageAugmentation = ImageAugmentation()
     pictures: int = 1
+    prompt_alone: bool = False
 
     def but(self, **values: Any) -> Recipe:
         """The same with other values, each put where a field of that name is. Raises TypeError for a name that none
         has."""
         parts: dict[str, Any] = {"settings": self.settings, "images": self.images}
-        own = {name: value for name, value in values.items() if name == "pictures"}
+        own = {name: value for name, value in values.items() if name in ("pictures", "prompt_alone")}
         rest = {name: value for name, value in values.items() if name not in own}
         for part, settings in parts.items():
             names = {field.name for field in fields(settings)} & rest.keys()
@@ -96,6 +98,7 @@ TRAININGS: dict[str, Recipe] = {
     "random crops alone": TODAY.but(random_crop=0.3),
     "defaults, plain backgrounds": DEFAULTS.but(backgrounds="plain colours"),
     "LoRA": LORA,
+    "LoRA, on the prompt alone": LORA.but(prompt_alone=True),
     "LoRA without prior preservation": LORA.but(prior_weight=0.0),
     "embedding": EMBEDDING,
     "embedding pair": EMBEDDING.but(negative_vectors=8),

@@ -21,7 +21,7 @@ from ..references.augmentation import Augmentation, ImageAugmentation
 from ..references.encode import EncodedReference, encode_references
 from ..references.reference import make_reference
 from ..references.saying import saying
-from ..trainables.trainable import Trained
+from ..trainables.trainable import Acting
 from .carry_prompts import OPEN_PROMPTS, OPEN_SEEDS, PROMPTS, SEEDS, asked_of, known_character, true_pictures
 from .carry_score import Seen
 
@@ -72,7 +72,7 @@ class Yardstick:
     def _encoded_elsewhere(self) -> list[EncodedReference]:
         return encoded_scenes(self.backbone, self._true_scenes[::SEEDS], ImageAugmentation(cut_paste=0.0))
 
-    def elsewhere(self, trained: Trained) -> tuple[Evaluation, Evaluation]:
+    def elsewhere(self, trained: Acting) -> tuple[Evaluation, Evaluation]:
         """The errors in other scenes without what was trained and with it, under prompts that say what it needs."""
         if not trained.prompt_words:
             return self.grid.before, self.grid.measure(trained.at)
@@ -86,7 +86,7 @@ class Yardstick:
             self._bases[guidance] = self.samples(None, guidance)
         return self._bases[guidance]
 
-    def samples(self, context: Trained | None, guidance: float) -> tuple[Tensor, Seen]:
+    def samples(self, context: Acting | None, guidance: float) -> tuple[Tensor, Seen]:
         """As `base`, with a context."""
         return self._samples(context, guidance)
 
@@ -103,7 +103,7 @@ class Yardstick:
             self._in_words[tags, guidance] = self._samples(None, guidance, tags)[1]
         return self._in_words[tags, guidance]
 
-    def _samples(self, context: Trained | None, guidance: float, tags: tuple[str, ...] = ()) -> tuple[Tensor, Seen]:
+    def _samples(self, context: Acting | None, guidance: float, tags: tuple[str, ...] = ()) -> tuple[Tensor, Seen]:
         """tags: are said in every prompt."""
         free = [each.open_prompt for each in self.asked[:OPEN_PROMPTS] for _ in range(OPEN_SEEDS)]
         named = [each.prompt for each in self.asked for _ in range(SEEDS)]
@@ -113,12 +113,12 @@ class Yardstick:
         reading = self.judge.read(pictures)
         return pictures[: len(named)], Seen(reading.rows(slice(0, len(named))), reading.rows(slice(len(named), None)))
 
-    def few_samples(self, context: Trained, guidance: float) -> Seen:
+    def few_samples(self, context: Acting, guidance: float) -> Seen:
         """What is read in the first `FEW` samples of each named prompt."""
         prompts = [each.prompt for each in self.asked for _ in range(FEW)]
         return Seen(self.judge.read(self._draw(prompts, [*range(FEW)] * PROMPTS, context, guidance)))
 
-    def _draw(self, prompts: list[str], seeds: list[int], context: Trained | None, guidance: float) -> Tensor:
+    def _draw(self, prompts: list[str], seeds: list[int], context: Acting | None, guidance: float) -> Tensor:
         size = (SIDE, SIDE)
         return sample_each(
             self.backbone, prompts, seeds, size, steps=self.sampling_steps, guidance=guidance, context=context

@@ -22,7 +22,7 @@ from ..diffusion.parametrisation import RectifiedFlow
 from ..diffusion.sampling import Guidance, sample_latents
 from ..references.caption import with_tags
 from ..trainables.placed_tokens import Tokens
-from ..trainables.trainable import Trained
+from ..trainables.trainable import Acting
 from .architecture import MiniatureTransformer, TransformerSize
 from .autoencoder import CHANNELS, Autoencoder
 from .fast_forward import fast_forward
@@ -118,7 +118,7 @@ def sample(
     tokens: Tensor | None = None,
     steps: int = 24,
     guidance: float = GUIDANCE,
-    context: Trained | None = None,
+    context: Acting | None = None,
 ) -> Tensor:
     """Pictures [len(seeds),H,W,3] of one prompt; as `sample_each`."""
     return sample_each(backbone, [prompt] * len(seeds), seeds, size, tokens, steps, guidance, context)
@@ -133,7 +133,7 @@ def sample_each(
     tokens: Tensor | None = None,
     steps: int = 24,
     guidance: float = GUIDANCE,
-    context: Trained | None = None,
+    context: Acting | None = None,
 ) -> Tensor:
     """Pictures [B,H,W,3], each of its prompt and seed, by Euler steps with classifier-free guidance against the empty
     prompt.

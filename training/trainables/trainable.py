@@ -14,7 +14,24 @@ from ..training_info import TrainingInfo
 Kept = dict[str, Tensor]
 
 
-class Trained(Protocol):
+class Acting(Protocol):
+    """What samples need of something trained."""
+
+    @property
+    def prompt_words(self) -> str:
+        """What a prompt has to say for it to act as it was trained; nothing where it says all itself."""
+
+    def at(self, level: Tensor) -> Any:
+        """What the backbone takes as `trained` for rows of the prompt at levels [B]."""
+
+    def at_level(self, level: float, negative: bool = False) -> Any:
+        """What it takes for all rows of the prompt, or of the negative prompt, at one level; None for nothing."""
+
+    def scaled(self, scale: float) -> Acting:
+        """The same at a strength; 0 acts not at all."""
+
+
+class Trained(Acting, Protocol):
     """What a trainable exports: what goes on the wire and into a file, on the CPU."""
 
     @property
@@ -28,21 +45,10 @@ class Trained(Protocol):
     @property
     def info(self) -> TrainingInfo: ...
 
-    @property
-    def prompt_words(self) -> str:
-        """What a prompt has to say for it to act as it was trained; nothing where it says all itself."""
-
     def summary(self) -> str:
         """One line of a report that says what it is, and how large."""
 
-    def at(self, level: Tensor) -> Any:
-        """What the backbone takes as `trained` for rows of the prompt at levels [B]."""
-
-    def at_level(self, level: float, negative: bool = False) -> Any:
-        """What it takes for all rows of the prompt, or of the negative prompt, at one level; None for nothing."""
-
-    def scaled(self, scale: float) -> Trained:
-        """The same at a strength; 0 acts not at all."""
+    def scaled(self, scale: float) -> Trained: ...
 
     def save(self, path: Path) -> None:
         """Writes its file whole or not at all. Raises OSError in one sentence, ValueError where it is not finite."""

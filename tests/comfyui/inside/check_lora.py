@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import comfy.hooks
+import comfy.sample
 import comfy.sd
 import comfy.utils
 import torch
@@ -43,8 +45,9 @@ def prompt() -> Conditioning:
 
 @contextmanager
 def opened(model: ModelPatcher, recompute: str = "off") -> Iterator[ModelBackbone]:
-    """As a node opens it, from within ComfyUI's inference mode."""
+    """As a node opens it, from within ComfyUI's inference mode; without a text encoder, since prompts are made up."""
     with torch.inference_mode(), predicting_backbone(model, recompute, "auto") as backbone:
+        backbone.encode_prompt = lambda text: Conditioning(padded_context(used=2 + len(text)))  # type: ignore[method-assign]
         yield backbone
 
 
@@ -131,6 +134,31 @@ def check_bypass_is_exact_on_fp8() -> None:
         lora = lora_for(backbone)
     assert share_lost(model, with_file(model, lora, bypass=True), lora) == 0
     assert share_lost(model, with_file(model, lora), lora) > 0.01
+
+
+def check_a_hook_has_it_act_on_the_prompt_alone() -> None:
+    """Create Hook LoRA (MO) and Cond Set Props: guidance adds to what it does, and takes none of it away."""
+    model = load_model(dtype=torch.float32)
+    with opened(model) as backbone:
+        lora = lora_for(backbone)
+    asked, unwanted = ([[padded_context(seed=seed), {}]] for seed in (0, 9))
+    hooks = comfy.hooks.create_hook_lora(lora=lora.tensors(), strength_model=1.0, strength_clip=0.0)
+    (hooked,) = comfy.hooks.set_conds_props([asked], strength=1.0, set_cond_area="default", hooks=hooks)
+    loaded = with_file(model, lora)
+    plain, wanted, unmoved = drawn(model, asked), drawn(loaded, asked), drawn(model, unwanted)
+    torch.testing.assert_close(
+        drawn(model, hooked, unwanted, guidance=3.0), unmoved + 3 * (wanted - unmoved), rtol=1e-3, atol=1e-4
+    )
+    assert (wanted - plain).norm() > 0.01 * plain.norm()
+
+
+@torch.inference_mode()
+def drawn(model: ModelPatcher, asked: list, unwanted: list | None = None, guidance: float = 1.0) -> torch.Tensor:
+    """Of one step from noise, which ends at the model's guided estimate of the picture."""
+    latent = torch.zeros(1, 16, 1, 8, 8)
+    return comfy.sample.sample(
+        model, noise(1, 16, 1, 8, 8, seed=4), 1, guidance, "euler", "simple", asked, unwanted or asked, latent, seed=0
+    )
 
 
 def check_without_adapters_the_prediction_keeps_its_bits_and_all_is_left_as_it_was() -> None:
