@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 import torch
 
@@ -20,6 +21,7 @@ def held_without_prompt(
 ) -> list[EncodedReference]:
     """The references, shown under the empty prompt with a black mask in one of `ONE_IN` draws. One that is learned
     under the empty prompt stays as it is."""
+    encoded = cache(encode_prompt)
     held = []
     for reference in references:
         if any(not view.prompt.strip() for view in reference.shown_as):
@@ -29,7 +31,7 @@ def held_without_prompt(
         shown = learned[:: ONE_IN - 1]
         views = [*learned, *reference.held_back]
         empty, own, *conditionings = of_one_length(
-            [encode_prompt(""), reference.conditioning, *(view.conditioning for view in views)]
+            [encoded(""), reference.conditioning, *(view.conditioning for view in views)]
         )
         black = [
             replace(view, latent_mask=torch.zeros_like(view.latent_mask), conditioning=empty, prompt="")
