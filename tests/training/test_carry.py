@@ -31,7 +31,7 @@ from anima_fast_train.training.measurements.carry_prompts import (
     true_pictures,
 )
 from anima_fast_train.training.measurements.carry_score import Seen
-from anima_fast_train.training.measurements.carry_trainings import DEFAULTS, TODAY, TRAININGS, Recipe
+from anima_fast_train.training.measurements.carry_trainings import DEFAULTS, LORA, TODAY, TRAININGS, Recipe
 from anima_fast_train.training.measurements.on_the_prompt import OnThePrompt
 from anima_fast_train.training.miniature import identity, pose, scene
 from anima_fast_train.training.miniature.scene import Person, Scene, draw_reference
@@ -255,7 +255,7 @@ def test_rows_that_are_there_are_not_measured_again(
             (tmp_path / path.relative_to(folder)).write_bytes(path.read_bytes())
     trained: list[str] = []
     actual = compare_carry.run_task
-    monkeypatch.setattr(compare_carry, "run_task", lambda task: trained.extend(task.names) or actual(task))
+    monkeypatch.setattr(compare_carry, "run_task", lambda task: trained.extend(task.recipes) or actual(task))
     again = measure(tmp_path, {"one": QUICK, "six pictures": QUICK.but(pictures=6)})
     assert not trained
     assert again == [row for row in rows if row["training"] != "the same"]
@@ -267,6 +267,23 @@ def test_rows_that_are_there_are_not_measured_again(
     (tmp_path / "carry.json").write_text("{}[")
     with pytest.raises(ValueError, match=r"carry.json holds no rows of compare-carry"):
         measure(tmp_path, {"one": QUICK})
+
+
+def test_what_only_samples_in_another_way_is_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Recipe] = []
+    actual = compare_carry.train
+    monkeypatch.setattr(compare_carry, "train", lambda yard, recipe: trained.append(recipe) or actual(yard, recipe))
+    quick = LORA.but(steps=2, evaluations=1, batch_size=1, learning_rate="0.1", cut_paste=0.0)
+    rows = measure(tmp_path, {"both": quick, "on the prompt alone": quick.but(prompt_alone=True)})
+    assert len(trained) == 1
+    both, alone = rows[1], rows[3]
+    assert (both["training"], alone["training"]) == ("both", "on the prompt alone")
+    assert both["inside_after"] == alone["inside_after"]
+    assert [both["recipe"]["prompt_alone"], alone["recipe"]["prompt_alone"]] == [False, True]
+    sheets = [Image.open(tmp_path / "samples" / str(SEED) / f"{name}.png") for name in ("both", "on_the_prompt_alone")]
+    assert sheets[0].tobytes() != sheets[1].tobytes()
+    assert measure(tmp_path, {"on the prompt alone": quick.but(prompt_alone=True)}) == rows[2:]
+    assert len(trained) == 1
 
 
 def test_processes_change_no_figure(measured: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> None:

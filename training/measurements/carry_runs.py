@@ -88,11 +88,15 @@ def train(yard: Yardstick, recipe: Recipe) -> TrainingResult:
     return train_what_is_asked(yard.backbone, encoded, replace(recipe.settings, seed=yard.seed))
 
 
-def run(
-    yard: Yardstick, name: str, recipe: Recipe, show: Callable[[float, Tensor], None] = lambda guidance, samples: None
+def measured_rows(
+    yard: Yardstick,
+    name: str,
+    recipe: Recipe,
+    result: TrainingResult,
+    show: Callable[[float, Tensor], None] = lambda guidance, samples: None,
 ) -> list[Row]:
-    """A row for each guidance. show: gets the guidance and the samples [PROMPTS*SEEDS,H,W,3] of the named prompts."""
-    result = train(yard, recipe)
+    """A row for each guidance of what the recipe trained. show: gets the guidance and the samples [PROMPTS*SEEDS,H,W,3]
+    of the named prompts."""
     before, after = result.before, result.after
     trained = OnThePrompt(result.trained) if recipe.prompt_alone else result.trained
     unhelped, elsewhere = yard.elsewhere(trained)

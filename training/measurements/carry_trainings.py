@@ -41,6 +41,11 @@ class Recipe:
             raise TypeError(f"no setting is called {', '.join(sorted(rest))}")
         return replace(self, **parts, **own)
 
+    @property
+    def training(self) -> Recipe:
+        """The same without what changes nothing in the training."""
+        return replace(self, prompt_alone=False)
+
     def record(self) -> dict[str, Any]:
         """Plain values by name, the same for recipes that train the same."""
         return asdict(self)

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..files.atomic_file import write_atomically
 from ..miniature.judge import WEIGHTS as JUDGE
 from . import carry_picture
 from .carry_picture import NO_CONTEXT, TRUE_PICTURES, columns_of, keep_sheet
-from .carry_runs import GUIDANCES, Row, run
+from .carry_runs import GUIDANCES, Row, measured_rows, train
 from .carry_trainings import TRAININGS, Recipe
 from .carry_yardstick import SAMPLING_STEPS, Yardstick, bundled_models
 from .run_each import run_each
@@ -38,11 +38,13 @@ Key = tuple[int, str, float]
 
 @dataclass(frozen=True)
 class Task:
-    """A training of one reference, under all names that its recipe has; `folder` is where samples are kept."""
+    """One training of one reference, and all that is measured of it; `folder` is where samples are kept.
+
+    recipes: by the name of the row; all train the same, and differ in how they sample if at all.
+    """
 
     seed: int
-    names: tuple[str, ...]
-    recipe: Recipe
+    recipes: dict[str, Recipe]
     folder: Path
     sampling_steps: int
     world: str = "miniature"
@@ -62,11 +64,13 @@ def measure(
     measured_with = stamp(sampling_steps, world)
     kept = _rows_in(folder, measured_with)
     missing = _missing(seeds, folder, trainings, kept)
-    tasks = [Task(seed, names, recipe, folder, sampling_steps, world) for seed, names, recipe in missing]
-    for task, rows in run_each(run_task, tasks, processes):
+    tasks = [Task(seed, recipes, folder, sampling_steps, world) for seed, recipes in missing]
+    for _, rows in run_each(run_task, tasks, processes):
         for row in rows:
             kept[row.seed, row.training, row.guidance] = _plain(asdict(row) | {"stamp": measured_with})
-        say(_line(rows[-1], task.names))
+        for row in rows:
+            if row.guidance == SHOWN_GUIDANCE:
+                say(_line(row))
         write_atomically(folder / RESULT, (json.dumps([*kept.values()], indent=1) + "\n").encode())
     wanted = [kept[seed, name, guidance] for seed in seeds for name in trainings for guidance in GUIDANCES]
     for number, seed in enumerate(seeds):
@@ -85,18 +89,18 @@ def stamp(sampling_steps: int, world: str = "miniature") -> str:
 
 def _missing(
     seeds: Sequence[int], folder: Path, trainings: Mapping[str, Recipe], kept: Mapping[Key, dict[str, Any]]
-) -> list[tuple[int, tuple[str, ...], Recipe]]:
-    """What is not kept yet, a recipe with several names once: reference, names, recipe."""
+) -> list[tuple[int, dict[str, Recipe]]]:
+    """What is not kept yet: the reference, and the recipes of each training by name."""
     found = []
     for seed in seeds:
-        missing: dict[str, tuple[list[str], Recipe]] = {}
+        missing: dict[str, dict[str, Recipe]] = {}
         for name, recipe in trainings.items():
             record = _plain(recipe.record())
             rows = [kept.get((seed, name, guidance), {}) for guidance in GUIDANCES]
             there = sheet_path(folder, seed, name).exists()
             if not there or any(row.get("recipe") != record for row in rows):
-                missing.setdefault(json.dumps(record), ([], recipe))[0].append(name)
-        found += [(seed, tuple(names), recipe) for names, recipe in missing.values()]
+                missing.setdefault(json.dumps(recipe.training.record()), {})[name] = recipe
+        found += [(seed, recipes) for recipes in missing.values()]
     return found
 
 
@@ -104,19 +108,21 @@ def run_task(task: Task) -> list[Row]:
     """Trains and measures, and keeps the samples; the rows of all names."""
     yard = _yardstick(task.seed, task.sampling_steps, task.world)
 
-    def keep(name: str, guidance: float, samples: torch.Tensor) -> None:
-        if guidance == SHOWN_GUIDANCE:
+    def keep(names: Sequence[str], guidance: float, samples: torch.Tensor) -> None:
+        for name in names if guidance == SHOWN_GUIDANCE else ():
             keep_sheet(sheet_path(task.folder, task.seed, name), samples)
 
-    keep(TRUE_PICTURES, SHOWN_GUIDANCE, yard.truths)
-    keep(NO_CONTEXT, SHOWN_GUIDANCE, yard.base(SHOWN_GUIDANCE)[0])
-
-    def keep_for_all(guidance: float, samples: torch.Tensor) -> None:
-        for name in task.names:
-            keep(name, guidance, samples)
-
-    rows = run(yard, task.names[0], task.recipe, keep_for_all)
-    return [replace(row, training=name) for name in task.names for row in rows]
+    keep([TRUE_PICTURES], SHOWN_GUIDANCE, yard.truths)
+    keep([NO_CONTEXT], SHOWN_GUIDANCE, yard.base(SHOWN_GUIDANCE)[0])
+    names: dict[str, list[str]] = {}
+    for name, recipe in task.recipes.items():
+        names.setdefault(json.dumps(_plain(recipe.record())), []).append(name)
+    result = train(yard, next(iter(task.recipes.values())))
+    found = []
+    for alike in names.values():
+        rows = measured_rows(yard, alike[0], task.recipes[alike[0]], result, partial(keep, alike))
+        found += [replace(row, training=name) for name in alike for row in rows]
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -157,8 +163,8 @@ def _plain(values: Any) -> Any:
     return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
-def _line(row: Row, names: Sequence[str]) -> str:
+def _line(row: Row) -> str:
     return (
-        f"reference {row.seed}, {', '.join(names)}: at guidance {row.guidance:g} identity {row.identity:.2f}, "
+        f"reference {row.seed}, {row.training}: at guidance {row.guidance:g} identity {row.identity:.2f}, "
         f"obedience {row.obedience:.2f}, freedom {row.freedom:.2f}"
     )
