@@ -2,7 +2,7 @@
 
 from .checking import LONGEST_SENTENCE, check, check_value, range_text, shortened, values_of
 from .record import changed_texts, from_record, texts, to_record
-from .setting import ARTIST, EXPERT, Face, Setting, setting, settings_of
+from .setting import ARTIST, EXPERT, Face, Setting, setting, setting_like, settings_of
 from .table import markdown_table, page_with_tables
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "page_with_tables",
     "range_text",
     "setting",
+    "setting_like",
     "settings_of",
     "shortened",
     "texts",

@@ -99,6 +99,12 @@ def setting(
     return field(default=default, metadata={METADATA: declared})
 
 
+def setting_like(cls: type, name: str, default: Any) -> Any:
+    """A field of a subclass of `cls` that declares a setting of it anew, with another default."""
+    (declared,) = (each.metadata[METADATA] for each in fields(cls) if each.name == name)
+    return field(default=default, metadata={METADATA: declared})
+
+
 _KNOWN: dict[type, tuple[Setting, ...]] = {}
 
 

@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..declared import settings_of, values_of
-from ..training.lora_settings import LoraFileSettings, LoraSettings, with_lora
+from ..training.lora_settings import LoraFileSettings, LoraSettings, LoraTrainingSettings, with_lora
 from ..training.references.reference_list import ReferenceList
 from ..training.run_options import settings_in
 from .folders.loras import lora_names
@@ -121,6 +121,9 @@ def lora_inputs() -> list[io.Input]:
     )
     models = model_sockets("Chroma, Cosmos-Predict2, Z-Image, Lumina 2, Qwen-Image or Flux")
     sockets = {each.id: each for each in (*models, *reference_sockets(masked=True), prefix, start)}
-    shared = [each for each in settings_in(of_training_nodes=True) if each.node_id not in OF_TOKENS]
+    own = {each.field: each for each in settings_of(LoraTrainingSettings)}
+    shared = [
+        own.get(each.field, each) for each in settings_in(of_training_nodes=True) if each.node_id not in OF_TOKENS
+    ]
     settings = (*shared, *settings_of(LoraSettings), *settings_of(LoraFileSettings))
     return in_order(settings, LORA_NODE, sockets, "aim", FIXED_SEED)

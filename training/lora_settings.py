@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from ..declared import ARTIST, setting
+from ..declared import ARTIST, setting, setting_like
 from .settings import TrainingSettings
 from .token_settings import TRAINING
 
@@ -99,12 +99,20 @@ class LoraFileSettings:
 
 @dataclass(frozen=True)
 class LoraTrainingSettings(TrainingSettings, LoraSettings):
-    """One training of a LoRA: how it is trained and what it is. What the first says of tokens does not touch it."""
+    """One training of a LoRA: how it is trained and what it is. What the first says of tokens does not touch it.
+
+    A LoRA learns more slowly than they do, and so has more steps; it acts in every layer, and weight decay keeps out of
+    it what the picture does not ask for.
+    """
+
+    steps: int = setting_like(TrainingSettings, "steps", 1000)
+    weight_decay: float = setting_like(TrainingSettings, "weight_decay", 0.3)
 
 
 def with_lora(settings: TrainingSettings, lora: LoraSettings) -> LoraTrainingSettings:
-    """Both together."""
-    return LoraTrainingSettings(**{**_values(settings), **_values(lora)})
+    """Both together; where the first has no weight decay, a LoRA's own."""
+    values = {**_values(settings), **_values(lora)}
+    return LoraTrainingSettings(**values | {"weight_decay": settings.weight_decay or LoraTrainingSettings.weight_decay})
 
 
 def _values(declared: Any) -> dict[str, Any]:

@@ -84,7 +84,8 @@ class TrainingSettings(LossSettings, TokenSettings):
     )
     weight_decay: float = setting(
         0.0,
-        help="Pulls the tokens towards zero in each step. Raise it when a context overpowers the prompt.",
+        help="Pulls what is trained towards zero in each step. Raise it when it overpowers the prompt. 0 is none for "
+        "tokens and embeddings, and 0.3 for a LoRA.",
         topic=SCHEDULE,
         least=0.0,
         most=1000.0,

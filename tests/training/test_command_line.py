@@ -19,12 +19,14 @@ from PIL import Image
 from safetensors import safe_open
 
 from anima_fast_train.training import ReferenceContext
-from anima_fast_train.training.command_line import before_after, main
+from anima_fast_train.training.command_line import before_after, main, train_command
 from anima_fast_train.training.command_line.before_after import PROMPTS, other_prompts
 from anima_fast_train.training.command_line.watching import EVENTS
+from anima_fast_train.training.lora_settings import LoraTrainingSettings
 from anima_fast_train.training.miniature.backbone import WEIGHTS, sample
 from anima_fast_train.training.miniature.scene import draw_reference
 from anima_fast_train.training.reports.loss_plot import smoothed
+from anima_fast_train.training.settings import TrainingSettings
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 # In the order in which they are written.
@@ -359,7 +361,7 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
     killed = (0, 2, 3, len(RESULTS) + 1)
     code = f"""if True:
         import functools, os, signal, sys
-        from anima_fast_train.training.command_line import before_after, main
+        from anima_fast_train.training.command_line import before_after, main, train_command
         from anima_fast_train.training.trainer import Trainer
 
         def die(*_):
@@ -427,6 +429,29 @@ def test_a_lora_is_trained_and_written_as_other_tools_read_it(command: Command, 
     with safe_open(tmp_path / "b" / "lora.safetensors", framework="pt") as file:
         assert "diffusion_model.blocks.5.mlp.layer2.lora_B.weight" in file.keys()
         assert json.loads(file.metadata()["anima_fast_train.earlier"])["1"]["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"),
+    [
+        ((), TrainingSettings().steps),
+        (("--trainable", "lora"), LoraTrainingSettings().steps),
+        (("--trainable", "lora", "--steps", str(TrainingSettings().steps)), TrainingSettings().steps),
+    ],
+)
+def test_a_lora_has_its_own_number_of_steps_unless_one_came(
+    command: Command, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], steps: int
+) -> None:
+    planned: list[int] = []
+
+    def noted(references: object, settings: TrainingSettings, *rest: object) -> None:
+        planned.append(settings.steps)
+
+    monkeypatch.setattr(train_command, "train_and_write", noted)
+    outcome = command("train", "--image", files / "picture.png", "--whole", *given, "--output", tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert planned == [steps]
+    assert LoraTrainingSettings().steps > TrainingSettings().steps
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pytest
 import torch
 from adaptable_model import CHANNELS, AdaptableDenoiser, denoiser
 
-from anima_fast_train.training import EncodedReference, describe
+from anima_fast_train.declared import settings_of
+from anima_fast_train.training import EncodedReference, TrainingSettings, describe
 from anima_fast_train.training.adapters.plan import KINDS
-from anima_fast_train.training.lora_settings import LoraTrainingSettings
+from anima_fast_train.training.lora_settings import LoraSettings, LoraTrainingSettings, with_lora
 from anima_fast_train.training.miniature.backbone import MiniatureBackbone
 from anima_fast_train.training.result import StepReport
 from anima_fast_train.training.resuming.run_state import CheckpointPlan, TrainingState
@@ -41,6 +42,25 @@ def test_every_kind_learns_what_the_mask_selects(kind: str):
     assert result.after.inside < 0.9 * result.before.inside
     assert result.found_rate.steps > 0
     assert f"{kind}: rank" in describe(result)
+
+
+def test_weight_decay_keeps_what_is_learned_small():
+    """Each factor is pulled towards zero, so that what the picture does not ask for goes."""
+
+    def size(decay: float) -> float:
+        trained = train(replace(SETTINGS, steps=60, weight_decay=decay, learning_rate="0.05")).trained
+        return float(sum(tensor.square().sum() for name, tensor in trained.tensors().items() if "lora_" in name))
+
+    assert size(LoraTrainingSettings().weight_decay) < 0.9 * size(0.0)
+
+
+def test_settings_without_weight_decay_get_that_of_a_lora():
+    own = LoraTrainingSettings().weight_decay
+    assert with_lora(TrainingSettings(), LoraSettings(rank=3)).weight_decay == own
+    assert with_lora(TrainingSettings(weight_decay=0.7), LoraSettings()).weight_decay == 0.7
+    assert LoraTrainingSettings(weight_decay=0.0).weight_decay == 0
+    (said,) = (each.help for each in settings_of(TrainingSettings) if each.field == "weight_decay")
+    assert f"and {own:g} for a LoRA" in said
 
 
 def test_without_prior_preservation_what_the_mask_leaves_out_is_changed_more():

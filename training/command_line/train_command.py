@@ -55,8 +55,9 @@ StartContext = Annotated[
 TrainableName = Annotated[
     str,
     typer.Option(
-        help="What is trained: tokens (a context, read beside the prompt), lora (for Load LoRA), or embedding (words "
-        "of a prompt; with --world epsilon)."
+        help="What is trained: tokens (a context, read beside the prompt), lora (for Load LoRA; "
+        f"{LoraTrainingSettings.steps} steps unless --steps is given), or embedding (words of a prompt; with --world "
+        "epsilon)."
     ),
 ]
 StartLora = Annotated[
@@ -78,6 +79,7 @@ World = Annotated[str, typer.Option(help=WORLD_HELP)]
     embedding=reader(EmbeddingSettings),
 )
 def train(
+    command_line: typer.Context,
     references: ReferenceList,
     framing: Framing,
     augmentation: Augmentation,
@@ -99,7 +101,10 @@ def train(
     settings, reduction = aim.settings(settings), checked_reduction(reduction)
     begin: ReferenceContext | Path | None = start_lora
     if checked_trainable(trainable, start_context, start_lora) == LORA:
-        settings = with_lora(settings, lora)
+        if came(command_line, "steps"):
+            settings = with_lora(settings, lora)
+        else:
+            settings = with_lora(replace(settings, steps=LoraTrainingSettings.steps), lora)
         lora_file.check_fits(lora)
     elif trainable == EMBEDDING:
         settings = with_embedding(settings, embedding)
@@ -197,6 +202,12 @@ def saved_when_stopped(folder: Path, stopping: Stopping) -> Iterator[None]:
         noun = error.trained.noun
         path = save_somewhere(error.trained, folder / f"best_{noun.lower()}.safetensors")
         raise ValueError(f"{error}; the best {noun} before that is in {path}") from error
+
+
+def came(command_line: typer.Context, option: str) -> bool:
+    """Whether the command line has the option."""
+    source = command_line.get_parameter_source(option)
+    return source is not None and source.name != "DEFAULT"
 
 
 def checked_reduction(reduction: str) -> str:
