@@ -121,9 +121,7 @@ def lora_inputs() -> list[io.Input]:
     )
     models = model_sockets("Chroma, Cosmos-Predict2, Z-Image, Lumina 2, Qwen-Image or Flux")
     sockets = {each.id: each for each in (*models, *reference_sockets(masked=True), prefix, start)}
-    own = {each.field: each for each in settings_of(LoraTrainingSettings)}
-    shared = [
-        own.get(each.field, each) for each in settings_in(of_training_nodes=True) if each.node_id not in OF_TOKENS
-    ]
+    shared = [each for each in settings_in(of_training_nodes=True) if each.node_id not in OF_TOKENS]
     settings = (*shared, *settings_of(LoraSettings), *settings_of(LoraFileSettings))
-    return in_order(settings, LORA_NODE, sockets, "aim", FIXED_SEED)
+    more = {**FIXED_SEED, "train_steps": {"default": LoraTrainingSettings.steps}}
+    return in_order(settings, LORA_NODE, sockets, "aim", more)

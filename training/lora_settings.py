@@ -101,8 +101,8 @@ class LoraFileSettings:
 class LoraTrainingSettings(TrainingSettings, LoraSettings):
     """One training of a LoRA: how it is trained and what it is. What the first says of tokens does not touch it.
 
-    A LoRA learns more slowly than they do, and so has more steps; it acts in every layer, and weight decay keeps out of
-    it what the picture does not ask for.
+    A LoRA acts in every layer: weight decay keeps out of it what the picture does not ask for. How its defaults were
+    chosen is in docs/measurements.md.
     """
 
     steps: int = setting_like(TrainingSettings, "steps", 1000)

@@ -84,7 +84,7 @@ class TrainingSettings(LossSettings, TokenSettings):
     )
     weight_decay: float = setting(
         0.0,
-        help="Pulls what is trained towards zero in each step. Raise it when it overpowers the prompt. 0 is none for "
+        help="Pulls what is trained towards zero in each step. Raise it when that overpowers the prompt. 0 is none for "
         "tokens and embeddings, and 0.3 for a LoRA.",
         topic=SCHEDULE,
         least=0.0,

@@ -361,7 +361,7 @@ def test_a_killed_run_leaves_no_broken_file(files: Path, tmp_path: Path) -> None
     killed = (0, 2, 3, len(RESULTS) + 1)
     code = f"""if True:
         import functools, os, signal, sys
-        from anima_fast_train.training.command_line import before_after, main, train_command
+        from anima_fast_train.training.command_line import before_after, main
         from anima_fast_train.training.trainer import Trainer
 
         def die(*_):

@@ -47,7 +47,7 @@ class Recipe:
         return replace(self, prompt_alone=False)
 
     def record(self) -> dict[str, Any]:
-        """Plain values by name, the same for recipes that train the same."""
+        """Plain values by name."""
         return asdict(self)
 
 

@@ -68,7 +68,6 @@ def measure(
     for _, rows in run_each(run_task, tasks, processes):
         for row in rows:
             kept[row.seed, row.training, row.guidance] = _plain(asdict(row) | {"stamp": measured_with})
-        for row in rows:
             if row.guidance == SHOWN_GUIDANCE:
                 say(_line(row))
         write_atomically(folder / RESULT, (json.dumps([*kept.values()], indent=1) + "\n").encode())
@@ -93,13 +92,13 @@ def _missing(
     """What is not kept yet: the reference, and the recipes of each training by name."""
     found = []
     for seed in seeds:
-        missing: dict[str, dict[str, Recipe]] = {}
+        missing: dict[Recipe, dict[str, Recipe]] = {}
         for name, recipe in trainings.items():
             record = _plain(recipe.record())
             rows = [kept.get((seed, name, guidance), {}) for guidance in GUIDANCES]
             there = sheet_path(folder, seed, name).exists()
             if not there or any(row.get("recipe") != record for row in rows):
-                missing.setdefault(json.dumps(recipe.training.record()), {})[name] = recipe
+                missing.setdefault(recipe.training, {})[name] = recipe
         found += [(seed, recipes) for recipes in missing.values()]
     return found
 
@@ -114,13 +113,13 @@ def run_task(task: Task) -> list[Row]:
 
     keep([TRUE_PICTURES], SHOWN_GUIDANCE, yard.truths)
     keep([NO_CONTEXT], SHOWN_GUIDANCE, yard.base(SHOWN_GUIDANCE)[0])
-    names: dict[str, list[str]] = {}
+    names: dict[Recipe, list[str]] = {}
     for name, recipe in task.recipes.items():
-        names.setdefault(json.dumps(_plain(recipe.record())), []).append(name)
-    result = train(yard, next(iter(task.recipes.values())))
+        names.setdefault(recipe, []).append(name)
+    result = train(yard, next(iter(names)))
     found = []
-    for alike in names.values():
-        rows = measured_rows(yard, alike[0], task.recipes[alike[0]], result, partial(keep, alike))
+    for recipe, alike in names.items():
+        rows = measured_rows(yard, alike[0], recipe, result, partial(keep, alike))
         found += [replace(row, training=name) for name in alike for row in rows]
     return found
 
