@@ -14,6 +14,8 @@ Layers = Literal["attention", "attention and MLP", "all linear layers"]
 Layout = Literal["sd-scripts", "peft"]
 LORA = "LoRA"
 
+PRIOR_SHARE = 2 / 3  # of prior_weight: as much as is needed beside weight decay
+
 KINDS: dict[Kind, str] = {
     "LoRA": "two thin matrices for each linear layer, the usual one",
     "LoCon": "the same for convolutions too, where the model has them",
@@ -101,12 +103,16 @@ class LoraFileSettings:
 class LoraTrainingSettings(TrainingSettings, LoraSettings):
     """One training of a LoRA: how it is trained and what it is. What the first says of tokens does not touch it.
 
-    A LoRA acts in every layer: weight decay keeps out of it what the picture does not ask for. How its defaults were
-    chosen is in docs/measurements.md.
+    A LoRA acts in every layer: weight decay keeps out of it what the picture does not ask for, which leaves less for
+    prior preservation to hold. How its defaults were chosen is in docs/measurements.md.
     """
 
     steps: int = setting_like(TrainingSettings, "steps", 1000)
     weight_decay: float = setting_like(TrainingSettings, "weight_decay", 0.3)
+
+    @property
+    def prior_count(self) -> float:
+        return PRIOR_SHARE * self.prior_weight
 
 
 def with_lora(settings: TrainingSettings, lora: LoraSettings) -> LoraTrainingSettings:

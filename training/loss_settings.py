@@ -43,7 +43,7 @@ class LossSettings:
     prior_weight: float = setting(
         2.4,
         help="How firmly the picture outside the mask is held to what the model draws without the context. 0 lets the "
-        "context change backgrounds too.",
+        "context change backgrounds too. A LoRA, which weight decay holds too, counts two thirds of it.",
         topic=LOSS,
         audience=ARTIST,
         least=0.0,
@@ -57,3 +57,8 @@ class LossSettings:
         "one prior_weight fits plain and busy backgrounds. Off: they are counted as they are.",
         topic=LOSS,
     )
+
+    @property
+    def prior_count(self) -> float:
+        """How many times the prior preservation loss counts."""
+        return self.prior_weight

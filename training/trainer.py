@@ -68,7 +68,7 @@ class Trainer:
         entries = automatic_grid_size(rows, settings.evaluations)
         self.grid = EvaluationGrid(model, references, entries, settings.batch_size)
         balance = self.grid.before.balance if settings.balance_prior else 1.0
-        self.forward = ForwardPass(model, trainable, settings, settings.prior_weight * balance)
+        self.forward = ForwardPass(model, trainable, settings, settings.prior_count * balance)
         self.history = History(evaluations={0: self.grid.before})
         self.best = BestState(self.grid.before, trainable.kept(), settings.patience, settings.least_improvement)
         self.warnings: list[str] = []

@@ -81,7 +81,7 @@ def test_one_declaration_is_a_row_of_the_help_page() -> None:
     own = [each for each in settings_in(groups, of_training_nodes=False) if each.topic == LOSS]
     written = page_with_tables(page, own)
     assert "| warmth_of_all | `0.5` | 0 to 2 | How warm \\[name\\] looks. |" in written.splitlines()
-    assert "old" not in written
+    assert "| old |" not in written
     assert written.endswith("\n\nMore words.\n\n## Training\n\n| kept | table |\n")
     assert page_with_tables(written, own) == written
     with pytest.raises(ValueError, match="no heading for Loss"):
