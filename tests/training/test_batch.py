@@ -159,10 +159,10 @@ def test_two_batches_at_once_train_each_row_once(tmp_path: Path, whole: dict[str
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.usefixtures("heeded")
 def test_a_batch_that_is_stopped_goes_on_within_its_row(
     number: int, command: Command, tmp_path: Path, whole: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
     shown = BatchTable.step
 
     def stop(table: BatchTable, asked: Asked, done: int, of: int) -> None:
@@ -174,7 +174,6 @@ def test_a_batch_that_is_stopped_goes_on_within_its_row(
     with monkeypatch.context() as patched:
         patched.setattr(BatchTable, "step", stop)
         stopped = command("batch", manifest, "--output", tmp_path)
-    signal.signal(number, before)
     assert stopped.code == 128 + number
     assert [row["state"] for row in report(tmp_path)] == ["trained", "left", "left"]
     assert command("batch", manifest, "--output", tmp_path).code == 0

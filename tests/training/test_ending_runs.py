@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,15 +22,6 @@ from anima_fast_train.training.files.atomic_file import remove_abandoned
 from anima_fast_train.training.trainables.context_tokens import ContextTokens
 
 CONTEXT = ReferenceContext(ContextTokens(torch.ones(6, 4, 192)))
-
-
-@pytest.fixture
-def heeded() -> Iterator[None]:
-    """Signals that nothing has told this process to ignore, as nohup and shells do for what runs in the background."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ENDING)

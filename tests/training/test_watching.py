@@ -30,6 +30,7 @@ from anima_fast_train.training.trainer import Trainer
 QUICK = ("--size", "32", "--tokens", "2", "--batch-size", "1", "--seed", "3", "--prior-weight", "0")
 
 Command = Callable[..., tuple[int, str]]
+pytestmark = pytest.mark.usefixtures("heeded")
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +39,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def heeds_ctrl_c() -> Iterator[None]:
-    """A process that a shell begins in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
