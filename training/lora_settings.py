@@ -14,7 +14,7 @@ Layers = Literal["attention", "attention and MLP", "all linear layers"]
 Layout = Literal["sd-scripts", "peft"]
 LORA = "LoRA"
 
-PRIOR_SHARE = 2 / 3  # of prior_weight: as much as is needed beside weight decay
+PRIOR_SHARE = 1 / 2  # of prior_weight: as much as is needed beside weight decay
 
 KINDS: dict[Kind, str] = {
     "LoRA": "two thin matrices for each linear layer, the usual one",

@@ -43,7 +43,7 @@ class LossSettings:
     prior_weight: float = setting(
         2.4,
         help="How firmly the picture outside the mask is held to what the model draws without the context. 0 lets the "
-        "context change backgrounds too. A LoRA, which weight decay holds too, counts two thirds of it.",
+        "context change backgrounds too. A LoRA, which weight decay holds too, counts half of it.",
         topic=LOSS,
         audience=ARTIST,
         least=0.0,

@@ -68,13 +68,13 @@ def test_without_prior_preservation_what_the_mask_leaves_out_is_changed_more():
     assert held.after.leak < 0.7 * free.after.leak
 
 
-def test_prior_preservation_counts_two_thirds_beside_weight_decay():
+def test_prior_preservation_counts_half_beside_weight_decay():
     backbone = AdaptableDenoiser()
     settings = with_lora(TrainingSettings(prior_weight=3.0, balance_prior=False), LoraSettings())
     trainer, _ = lora_trainer(backbone, [reference(backbone)], settings)
-    assert trainer.forward.prior_weight == pytest.approx(2.0)
+    assert trainer.forward.prior_weight == pytest.approx(1.5)
     (said,) = (each.help for each in settings_of(TrainingSettings) if each.field == "prior_weight")
-    assert "A LoRA, which weight decay holds too, counts two thirds of it." in said
+    assert "A LoRA, which weight decay holds too, counts half of it." in said
 
 
 def test_the_model_is_as_it_was_after_training_and_after_a_cancel():
