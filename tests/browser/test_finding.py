@@ -57,6 +57,8 @@ def page_of(
 @pytest.fixture
 def artist(page_of: FrontendPage) -> FrontendPage:
     page_of.page.keyboard.press("Escape")
+    # A search that is closing is still seen, and would be taken for one to type into.
+    page_of.page.get_by_role("combobox").first.wait_for(state="hidden")
     page_of.open_blank_workflow()
     return page_of
 
