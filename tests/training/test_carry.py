@@ -17,7 +17,7 @@ from perfect_judge import perfect_readings
 from PIL import Image
 
 from anima_fast_train.declared import to_record
-from anima_fast_train.training import ReferenceContext
+from anima_fast_train.training import ReferenceContext, lora_settings
 from anima_fast_train.training.command_line import main
 from anima_fast_train.training.measurements import carry_picture, carry_score, carry_table, compare_carry
 from anima_fast_train.training.measurements.carry_prompts import (
@@ -211,6 +211,13 @@ def test_a_recipe_puts_values_where_they_belong() -> None:
     with pytest.raises(TypeError, match="no setting is called no_such"):
         Recipe().but(no_such=1)
     assert json.loads(json.dumps(recipe.record()))["settings"]["steps"] == 7
+
+
+def test_rows_of_a_lora_are_measured_again_where_its_prior_counts_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    lora, tokens = LORA.record(), DEFAULTS.record()
+    monkeypatch.setattr(lora_settings, "PRIOR_SHARE", 0.9)
+    assert LORA.record() != lora
+    assert DEFAULTS.record() == tokens
 
 
 def measure(folder: Path, trainings: dict[str, Recipe], processes: int = 1) -> list[dict[str, Any]]:

@@ -47,8 +47,8 @@ class Recipe:
         return replace(self, prompt_alone=False)
 
     def record(self) -> dict[str, Any]:
-        """Plain values by name."""
-        return asdict(self)
+        """Plain values by name, and what the kind of training makes of them."""
+        return asdict(self) | {"prior_count": self.settings.prior_count}
 
 
 # What version 0.1 trained by default, written out so that it stays what it was.
