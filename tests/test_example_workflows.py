@@ -11,6 +11,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from photographs import SHOWN, fingerprint, signed_as
 from saved_workflow import (
     AFTER_GENERATE,
     EXAMPLE_FILES,
@@ -46,7 +47,7 @@ def workflow(request: pytest.FixtureRequest) -> SavedWorkflow:
 
 
 def test_they_are_numbered_without_a_gap_and_their_names_say_what_one_gets() -> None:
-    # The template browser shows the name alone, and sorts by it.
+    # The template browser shows the name alone, and sorts by it where it is told to.
     assert [path.stem[:3] for path in EXAMPLES] == [f"{number:02}_" for number in range(1, len(EXAMPLES) + 1)]
     assert all(re.fullmatch(r"\d\d(_[a-z]+){3,}", path.stem) for path in EXAMPLES)
 
@@ -79,6 +80,11 @@ def test_the_first_fits_on_a_screen() -> None:
     boxes = [(node["pos"][0], node["size"][0]) for node in content["nodes"]]
     boxes += [(group["bounding"][0], group["bounding"][2]) for group in content["groups"]]
     assert max(left + width for left, width in boxes) - min(left for left, _ in boxes) <= 1700
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_photographs_show_the_files_as_they_are(name: str) -> None:
+    assert signed_as(name) == fingerprint(name), "take it anew: python tests/browser/build_screenshots.py"
 
 
 def test_all_node_types_are_known(workflow: SavedWorkflow) -> None:

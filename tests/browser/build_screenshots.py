@@ -14,12 +14,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "comfyui"))
 
 from comfyui_installation import HOW_TO_GET_IT, find_installation
 from example_server import PACK_FOLDER, frontend_server
-from frontend_page import SETTINGS, VIEWPORT, FrontendPage, launch
-from mask_editor import paint_mask, save_mask
+from frontend_page import SETTINGS, FrontendPage, launch
+from mask_editor import paint_mask
+from photographs import FIRST, photograph, sign
 from playwright.sync_api import sync_playwright
-from saved_workflow import EXAMPLE_FILES
 
-FOLDER = Path(__file__).parents[2] / "web" / "docs" / "images"
 PICTURE_WIDTH = 768  # of ComfyUI's example.png
 BRUSH = 45  # pixels from the middle of the brush to its edge
 # Over the character of ComfyUI's example.png, in its pixels.
@@ -43,42 +42,43 @@ def main() -> None:
         with server, sync_playwright() as playwright, launch(playwright) as browser:
             frontend = FrontendPage(browser, server.address)
             open_first(frontend)
-            frontend.photograph_graph(FOLDER / "first_workflow.jpg")
+            frontend.photograph_graph(photograph("first_workflow"))
+            sign("first_workflow")
             photograph_mask_editor(frontend)
             photograph_templates(frontend)
 
 
 def open_first(frontend: FrontendPage) -> None:
-    first = EXAMPLE_FILES["your_character_from_one_picture"]
-    frontend.drop(first.stem, first.read_text(encoding="utf-8"))
+    frontend.drop(FIRST.stem, FIRST.read_text(encoding="utf-8"))
 
 
 def photograph_mask_editor(frontend: FrontendPage) -> None:
-    """The mask painted over the character, and Load Image after Save."""
-    page = frontend.page
+    """The mask painted over the character."""
     open_first(frontend)
     frontend.run("show_whole_graph.js")
-    before = paint_mask(frontend, PICTURE_WIDTH, STROKES, BRUSH)
-    photograph(frontend, "mask_editor")
-    save_mask(frontend, before)
-    frontend.run("show_whole_graph.js")
-    page.mouse.move(VIEWPORT["width"] / 2, VIEWPORT["height"] - 20)  # away from the buttons and their tooltips
-    photograph(frontend, "mask_painted")
+    paint_mask(frontend, PICTURE_WIDTH, STROKES, BRUSH)
+    take(frontend, "mask_editor")
+    frontend.page.get_by_role("button", name="Cancel").first.click()
 
 
 def photograph_templates(frontend: FrontendPage) -> None:
+    """The template browser in the order of the names; its own is that of the file system."""
     page = frontend.page
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text(PACK_FOLDER, exact=True).first.click()
+    page.get_by_text("Default", exact=True).last.click()
+    page.get_by_role("option", name="A → Z").click()
+    page.mouse.move(0, 0)  # what it rests on is shown larger
     page.wait_for_function(
         "() => [...document.querySelectorAll('[role=dialog] img')].filter((image) => image.complete && "
         "image.naturalWidth).length >= 6"
     )
-    photograph(frontend, "templates")
+    take(frontend, "templates")
 
 
-def photograph(frontend: FrontendPage, name: str) -> None:
-    frontend.screenshot(FOLDER / f"{name}.jpg", type="jpeg", quality=80)
+def take(frontend: FrontendPage, name: str) -> None:
+    frontend.screenshot(photograph(name), type="jpeg", quality=80)
+    sign(name)
 
 
 if __name__ == "__main__":
