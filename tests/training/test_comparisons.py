@@ -4,6 +4,7 @@ compare."""
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -101,12 +102,12 @@ def test_the_distance_counts_the_mask_alone() -> None:
 def test_compare_verdicts_says_what_came_of_each_case(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    cases = {"short": QUICK, "wild": compare_verdicts.CASES["far too high a rate"]}
+    cases = {"short": Recipe(QUICK), "wild": compare_verdicts.CASES["far too high a rate"]}
     monkeypatch.setattr(compare_verdicts, "CASES", cases)
-    run(monkeypatch, "compare-verdicts", "--seeds", 1, "--output", tmp_path)
+    run(monkeypatch, "compare-verdicts", "--seeds", 1, "--sampling-steps", 1, "--output", tmp_path)
     printed = capsys.readouterr().out
-    assert "| wild | diverged (1) | - | - |" in printed
-    assert "| short |" in printed
+    assert "| wild | diverged (1) | - | - | - |" in printed
+    assert re.search(r"\| short \| carries little \(1\) \| 0\.\d\d \| -?\d\.\d\d / ", printed)
 
 
 def test_compare_estimates_ranks_runs_by_their_own_views_and_by_samples(

@@ -90,6 +90,8 @@ def test_noise_that_was_learned_by_heart_is_called_overfitting() -> None:
     assert verdict(run).startswith(
         "overfitting: the loss of the steps fell to 0.200, on noise that training never sees it is 0.900"
     )
+    above = with_losses(result([2.0, 2.5]), [0.2] * 100)
+    assert verdict(above).startswith("overfitting: the loss of the steps fell to 0.200"), "it learned, too well"
     assert verdict(with_losses(run, [float("nan")] * 90 + [0.5] * 10)).startswith("learned well")
 
 
@@ -160,6 +162,8 @@ def judged(supplied: float, unseen_supplied: float, unseen_leak: float = 0.05) -
         (judged(0.3, 0.05), "knows one picture by heart: of what the model lacks"),
         (judged(0.3, -0.05), "knows one picture by heart: of what the model lacks"),
         (judged(0.06, 0.05), "carries little: of what the model lacks"),
+        (judged(0.12, 0.11), "carries the character in part: of what the model lacks"),
+        (judged(0.13, 0.12), "carries the character; backgrounds follow the prompt"),
     ],
 )
 def test_a_run_with_views_that_were_held_back_is_judged_by_them(run: TrainingResult, begins: str) -> None:

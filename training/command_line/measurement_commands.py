@@ -108,11 +108,16 @@ def compare_negative_command(
     )
 
 
-def compare_verdicts_command(seeds: Seeds = 5, output: Output = Path("output/compare-verdicts")) -> None:
+def compare_verdicts_command(
+    seeds: Seeds = 5, sampling_steps: SamplingSteps = SAMPLING_STEPS, output: Output = Path("output/compare-verdicts")
+) -> None:
     """Show what the verdict says of trainings whose end is known beforehand, beside what an artist sees."""
-    require_positive(seeds=seeds)
+    require_positive(seeds=seeds, sampling_steps=sampling_steps)
     measure_and_print(
-        "compare-verdicts", output, lambda say: compare_verdicts.measure(seeds, say), compare_verdicts.table
+        "compare-verdicts",
+        output,
+        lambda say: compare_verdicts.measure(seeds, sampling_steps, say),
+        compare_verdicts.table,
     )
 
 

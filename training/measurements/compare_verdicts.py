@@ -1,88 +1,97 @@
 """Runs trainings whose end is known beforehand, and shows what the verdict says of each: where its thresholds come
 from.
 
-Beside the fall of the evaluation loss stands what an artist sees: how far samples still are from the reference inside
-its mask, as a share of how far they are without a context.
+Beside it stands what an artist sees: how much of the character samples under other prompts show, and how much of what
+these ask for.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from ..miniature.backbone import MiniatureBackbone
-from ..miniature.scene import draw_reference
 from ..reports.summary import verdict
 from ..result import TrainingDiverged
-from ..settings import TrainingSettings
-from ..train_context import train_context_tokens
-from .compare import FIRST_SEED, drawn_reference
-from .sample_distance import distance_of_samples
+from . import carry_score
+from .carry_runs import GUIDANCES, train
+from .carry_trainings import DEFAULTS, Recipe
+from .carry_yardstick import Yardstick, bundled_models
+from .compare import FIRST_SEED
+from .equal_time import one_thread
 
-GUIDANCE = 1.5
-DEFAULTS = TrainingSettings()
-CASES: dict[str, TrainingSettings] = {
-    "far too low a rate": replace(DEFAULTS, steps=100, learning_rate="0.0005"),
-    "10 steps": replace(DEFAULTS, steps=10),
-    "25 steps": replace(DEFAULTS, steps=25),
-    "60 steps": replace(DEFAULTS, steps=60),
-    "60 steps, cut off while the rate is high": replace(DEFAULTS, steps=60, rate_shape="constant"),
-    "150 steps": replace(DEFAULTS, steps=150),
+CASES: dict[str, Recipe] = {
+    "far too low a rate": DEFAULTS.but(steps=100, learning_rate="0.0005"),
+    "10 steps": DEFAULTS.but(steps=10),
+    "25 steps": DEFAULTS.but(steps=25),
+    "60 steps": DEFAULTS.but(steps=60),
+    "60 steps, cut off while the rate is high": DEFAULTS.but(steps=60, rate_shape="constant"),
+    "150 steps": DEFAULTS.but(steps=150),
+    "300 steps": DEFAULTS.but(steps=300),
     "the defaults": DEFAULTS,
-    "four noises, learned by heart": replace(DEFAULTS, noise_pool=4, rate_shape="constant"),
-    "far too high a rate": replace(DEFAULTS, steps=60, learning_rate="1000", token_norm="raw"),
+    "four noises, learned by heart": DEFAULTS.but(steps=300, noise_pool=4, rate_shape="constant"),
+    "the picture as it is alone": DEFAULTS.but(cut_paste=0.0),
+    "far too high a rate": DEFAULTS.but(steps=60, learning_rate="1000", token_norm="raw"),
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """fell: by how much of its value the evaluation loss inside the mask fell. distance: of samples, over that without
-    a context."""
+    """carried: of what the model lacked, what is supplied on the reference and on views that training never saw; None
+    where nothing came out, or no views were held back. identity, obedience: of samples at each of `GUIDANCES`."""
 
     case: str
     reference: int
     verdict: str
-    fell: float | None
-    distance: float | None
+    carried: float | None = None
+    identity: tuple[float, ...] = ()
+    obedience: tuple[float, ...] = ()
 
 
-def measure(references: int, say: Callable[[str], None]) -> list[Row]:
-    """One row for each case and reference."""
-    backbone = MiniatureBackbone()
+def measure(references: int, sampling_steps: int, say: Callable[[str], None]) -> list[Row]:
+    """One row for each case and reference, on one thread."""
     rows = []
-    for seed in range(FIRST_SEED, FIRST_SEED + references):
-        scene, encoded = draw_reference(seed), drawn_reference(backbone, seed)
-        without = distance_of_samples(backbone, scene, None, GUIDANCE)
-        for name, settings in CASES.items():
-            try:
-                result = train_context_tokens(backbone, encoded, replace(settings, seed=seed))
-            except TrainingDiverged:
-                row = Row(name, seed, "diverged", None, None)
-            else:
-                fell = 1 - result.after.inside / result.before.inside
-                row = Row(
-                    name,
-                    seed,
-                    verdict(result),
-                    fell,
-                    distance_of_samples(backbone, scene, result.trained, GUIDANCE) / without,
-                )
-            rows.append(row)
-            say(f"{name}, reference {seed}: fell {row.fell or 0:.0%}, distance {row.distance or 0:.2f}; {row.verdict}")
+    with one_thread():
+        for seed in range(FIRST_SEED, FIRST_SEED + references):
+            yard = Yardstick(*bundled_models(), seed, sampling_steps)
+            for name, recipe in CASES.items():
+                row = _row(yard, name, recipe)
+                rows.append(row)
+                say(f"{name}, reference {seed}: {_figures([row])}; {row.verdict}")
     return rows
 
 
-def table(rows: list[Row]) -> str:
-    """Markdown: the verdicts of each case by how often they came, the medians of fall and distance."""
-    lines = ["| training | verdict | inside fell by | distance of samples |", "|---|---|---|---|"]
+def _row(yard: Yardstick, name: str, recipe: Recipe) -> Row:
+    try:
+        result = train(yard, recipe)
+    except TrainingDiverged:
+        return Row(name, yard.seed, "diverged")
+    identity, obedience = [], []
+    for guidance in GUIDANCES:
+        _, base = yard.base(guidance)
+        _, seen = yard.samples(result.trained, guidance)
+        identity.append(carry_score.identity(seen, base, yard.truth, yard.who)["identity"])
+        obedience.append(carry_score.obedience(seen, base, yard.asked)["obedience"])
+    return Row(name, yard.seed, verdict(result), result.after.carried, tuple(identity), tuple(obedience))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown: the verdicts of each case by how often they came, the medians of the figures."""
+    lines = ["| training | verdict | carried | identity | obedience |", "|---|---|---|---|---|"]
     for name in dict.fromkeys(row.case for row in rows):
         of_case = [row for row in rows if row.case == name]
         verdicts = Counter(row.verdict.partition(":")[0] for row in of_case)
         said = ", ".join(f"{words} ({count})" for words, count in verdicts.most_common())
-        falls = [row.fell for row in of_case if row.fell is not None]
-        distances = [row.distance for row in of_case if row.distance is not None]
-        figures = f"{statistics.median(falls):.0%} | {statistics.median(distances):.2f}" if falls else "- | -"
-        lines.append(f"| {name} | {said} | {figures} |")
+        lines.append(f"| {name} | {said} | {_figures(of_case)} |")
     return "\n".join(lines)
+
+
+def _figures(rows: Sequence[Row]) -> str:
+    """The medians, each column of the table."""
+    carried = [row.carried for row in rows if row.carried is not None]
+    columns = [f"{statistics.median(carried):.2f}" if carried else "-"]
+    for values in ([row.identity for row in rows], [row.obedience for row in rows]):
+        medians = [statistics.median(each) for each in zip(*filter(None, values), strict=True)]
+        columns.append(" / ".join(f"{median:.2f}" for median in medians) or "-")
+    return " | ".join(columns)
