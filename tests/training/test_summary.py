@@ -92,6 +92,7 @@ def test_noise_that_was_learned_by_heart_is_called_overfitting() -> None:
     )
     above = with_losses(result([2.0, 2.5]), [0.2] * 100)
     assert verdict(above).startswith("overfitting: the loss of the steps fell to 0.200"), "it learned, too well"
+    assert verdict(with_losses(result([2.0, 50.0]), [10.0] * 100)).startswith("diverged"), "it learned nothing"
     assert verdict(with_losses(run, [float("nan")] * 90 + [0.5] * 10)).startswith("learned well")
 
 
@@ -163,6 +164,7 @@ def judged(supplied: float, unseen_supplied: float, unseen_leak: float = 0.05) -
         (judged(0.3, -0.05), "knows one picture by heart: of what the model lacks"),
         (judged(0.06, 0.05), "carries little: of what the model lacks"),
         (judged(0.14, 0.11), "carries the character in part: of what the model lacks"),
+        (judged(0.14, 0.11, 0.4), "carries the character in part, but changes what is around it"),
         (judged(0.14, 0.13), "carries the character; backgrounds follow the prompt"),
     ],
 )

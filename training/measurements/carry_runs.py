@@ -166,6 +166,17 @@ def figures(yard: Yardstick, seen: Seen, guidance: float) -> dict[str, float | N
     }
 
 
+def shown_and_obeyed(yard: Yardstick, trained: Acting) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Identity and obedience of samples, at each of `GUIDANCES`."""
+    identity, obedience = [], []
+    for guidance in GUIDANCES:
+        _, base = yard.base(guidance)
+        _, seen = yard.samples(trained, guidance)
+        identity.append(carry_score.identity(seen, base, yard.truth, yard.who)["identity"])
+        obedience.append(carry_score.obedience(seen, base, yard.asked)["obedience"])
+    return tuple(identity), tuple(obedience)
+
+
 def frontier(yard: Yardstick, context: Acting, guidance: float, whole: Seen) -> list[list[float]]:
     """[scale, identity, obedience] at each of `SCALES`, all of the same few samples; `whole` are those at scale 1."""
     base, truth = few(yard.base(guidance)[1]), few(yard.truth)

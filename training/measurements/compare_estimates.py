@@ -17,8 +17,7 @@ from functools import lru_cache, partial
 
 from ..evaluation import EvaluationGrid
 from ..references.augmentation import ImageAugmentation
-from . import carry_score
-from .carry_runs import GUIDANCES, train
+from .carry_runs import shown_and_obeyed, train
 from .carry_trainings import DEFAULTS, TODAY, Recipe
 from .carry_yardstick import GRID_ENTRIES, Yardstick, bundled_models, encoded_scenes
 from .run_each import run_each
@@ -84,12 +83,7 @@ def run_one(number: int, sampling_steps: int) -> Row:
     after = grid.measure(result.trained.positive.at)
     assert after.unseen is not None and after.unseen_leak is not None and grid.before.unseen is not None
     assert after.carried is not None  # the grid has held-back views
-    identity, obedience = [], []
-    for guidance in GUIDANCES:
-        _, base = yard.base(guidance)
-        _, seen = yard.samples(result.trained, guidance)
-        identity.append(carry_score.identity(seen, base, yard.truth, yard.who)["identity"])
-        obedience.append(carry_score.obedience(seen, base, yard.asked)["obedience"])
+    identity, obedience = shown_and_obeyed(yard, result.trained)
     return Row(
         yard.seed,
         number,

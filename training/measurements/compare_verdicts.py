@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from ..reports.summary import verdict
 from ..result import TrainingDiverged
-from . import carry_score
-from .carry_runs import GUIDANCES, train
+from .carry_runs import shown_and_obeyed, train
 from .carry_trainings import DEFAULTS, Recipe
 from .carry_yardstick import Yardstick, bundled_models
 from .compare import FIRST_SEED
@@ -39,7 +38,8 @@ CASES: dict[str, Recipe] = {
 @dataclass(frozen=True)
 class Row:
     """carried: of what the model lacked, what is supplied on the reference and on views that training never saw; None
-    where nothing came out, or no views were held back. identity, obedience: of samples at each of `GUIDANCES`."""
+    where nothing came out, or no views were held back. identity, obedience: of samples at each guidance of
+    `carry_runs`."""
 
     case: str
     reference: int
@@ -67,13 +67,7 @@ def _row(yard: Yardstick, name: str, recipe: Recipe) -> Row:
         result = train(yard, recipe)
     except TrainingDiverged:
         return Row(name, yard.seed, "diverged")
-    identity, obedience = [], []
-    for guidance in GUIDANCES:
-        _, base = yard.base(guidance)
-        _, seen = yard.samples(result.trained, guidance)
-        identity.append(carry_score.identity(seen, base, yard.truth, yard.who)["identity"])
-        obedience.append(carry_score.obedience(seen, base, yard.asked)["obedience"])
-    return Row(name, yard.seed, verdict(result), result.after.carried, tuple(identity), tuple(obedience))
+    return Row(name, yard.seed, verdict(result), result.after.carried, *shown_and_obeyed(yard, result.trained))
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -11,8 +11,8 @@ from ..references.identity_words import SHOWN, identity_tags
 from ..result import FINAL_LOSS_STEPS, TrainingResult
 from ..settings import TrainingSettings
 
-# Of the error on the reference, where no views are held back: samples were then 0.9 times as far from it as without a
-# context below the first, and a third as far or less from the second on.
+# Of the error on the reference, where no views are held back: with version 0.1 samples were 0.9 times as far from it as
+# without a context below the first, and a third as far or less from the second on.
 LEARNED_LITTLE = 0.10
 LEARNED_WELL = 0.40
 # Of what the model lacked, on the reference and on views that training never saw. Seen with `compare-verdicts`: below
@@ -102,7 +102,7 @@ def verdict(result: TrainingResult) -> str:
     measured = [evaluation.inside for _, evaluation in sorted(result.history.evaluations.items())]
     last, best = measured[-1], min(measured)
     steps_loss = _mean(result.history.losses[-max(1, len(result.history.losses) // 4) :])
-    if _loss_is_error_inside(result.settings) and steps_loss < LEARNED_BY_HEART * last:
+    if _loss_is_error_inside(result.settings) and steps_loss < min(before, LEARNED_BY_HEART * last):
         return (
             f"overfitting: the loss of the steps fell to {steps_loss:.3f}, on noise that training never sees it is "
             f"{last:.3f}; train fewer steps, or raise noise_pool"
@@ -142,14 +142,15 @@ def _how_it_carries(after: Evaluation, noun: str, larger: str) -> str:
         return f"carries little: {said}; try more steps, {larger}, or a mask closer to the character"
     if own > BY_HEART * max(unseen, LEAST_UNSEEN):
         return f"knows one picture by heart: {said}; choose the aim 'new pictures', raise cut_paste, or add pictures"
+    carries = "carries the character" if after.carried >= CARRIES else "carries the character in part"
     if leak > FOLLOWS:
         return (
-            f"carries the character, but changes what is around it: {said}, leak {leak:.2f}; raise prior_weight, or "
-            "name the background in the training prompt"
+            f"{carries}, but changes what is around it: {said}, leak {leak:.2f}; raise prior_weight, or name the "
+            "background in the training prompt"
         )
     if after.carried < CARRIES:
-        return f"carries the character in part: {said}; more steps or {larger} may bring more"
-    return f"carries the character; backgrounds follow the prompt: {said}, leak {leak:.2f}"
+        return f"{carries}: {said}; more steps or {larger} may bring more"
+    return f"{carries}; backgrounds follow the prompt: {said}, leak {leak:.2f}"
 
 
 def _loss_is_error_inside(settings: TrainingSettings) -> bool:
